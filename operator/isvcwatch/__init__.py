@@ -1,0 +1,1 @@
+"""isvcwatch: Ready=True, proven."""

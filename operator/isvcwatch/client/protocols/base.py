@@ -1,0 +1,76 @@
+"""What every inference protocol must tell: which request asks a question, and what an answer means.
+
+Free of I/O, so that the httpx client and the fleet's prober share one copy of it. Adding a protocol is adding a file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Question(Enum):
+    """What can be asked of a server about its health."""
+
+    SERVER_LIVE = "server_live"
+    SERVER_READY = "server_ready"
+    MODEL_READY = "model_ready"
+
+
+class Verdict(Enum):
+    """What an answer says: yes, no, or nothing about health (401, a redirect, a 500, a wrong route)."""
+
+    YES = "yes"
+    NO = "no"
+    NO_ANSWER = "no_answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer as it came.
+
+    Attributes:
+        status: the HTTP status code.
+        body: the body, read to the transport's bound.
+        headers: header names in lower case.
+    """
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What an answer means for a question.
+
+    Attributes:
+        verdict: yes, no, or not an answer to the question.
+        reason: CamelCase, from the vocabulary in `isvcwatch.client.protocols.reasons`.
+        detail: the server's own words, or what was odd; one line, at most 256 characters; empty where there is nothing to say.
+    """
+
+    verdict: Verdict
+    reason: str
+    detail: str = ""
+
+
+class HealthProtocol(Protocol):
+    """One inference protocol's health routes."""
+
+    @property
+    def name(self) -> str:
+        """The name that settings and annotations use, in lower case."""
+        ...
+
+    def path(self, question: Question, model_name: str | None = None) -> str | None:
+        """The route that asks, relative to the base URL, escaped, with a leading slash; None where the protocol has none."""
+        ...
+
+    def read(self, question: Question, answer: Answer, model_name: str | None = None) -> Reading:
+        """What the answer means."""
+        ...
