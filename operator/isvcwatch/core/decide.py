@@ -1,0 +1,110 @@
+"""From health to what must be said: which conditions to write, and which Event tells of the edge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from isvcwatch.core.conditions import SEVERITY, Condition, ConditionType, Status, is_timestamp, one_line
+from isvcwatch.core.health import Finding, Health
+from isvcwatch.core.reasons import EventReason
+
+if TYPE_CHECKING:
+    from isvcwatch.core.objects import InferenceService
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """An Event to record on the InferenceService.
+
+    Attributes:
+        reason: which edge.
+        warning: Warning, else Normal.
+        cause: the condition's reason.
+        message: the condition's message.
+    """
+
+    reason: EventReason
+    warning: bool
+    cause: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All that is remembered of one target.
+
+    Attributes:
+        health: verdicts and streaks.
+        announced: the ModelReady status that people were last told of; None where nobody was told anything yet.
+    """
+
+    health: Health
+    announced: Status | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to be done now; empty while nothing has changed."""
+
+    conditions: tuple[Condition, ...] = ()
+    notice: Notice | None = None
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.conditions or self.notice)
+
+
+NOTHING: Final = Decision()
+
+
+def seed(isvc: InferenceService) -> Record:
+    """What the cluster already says about a service: where a restarted watcher takes up."""
+    verdicts = {}
+    for kind in ConditionType:
+        found = isvc.condition(kind)
+        if found is not None and found.status in set(Status):
+            verdicts[kind] = Finding(Status(found.status), found.reason, found.message)
+    model = verdicts.get(ConditionType.MODEL_READY)
+    return Record(Health.seeded(verdicts), model.status if model else None)
+
+
+def decide(record: Record, isvc: InferenceService, now: str) -> Decision:
+    """What to write and to tell, so that the object says what the record holds.
+
+    A condition is written when its status or its reason differs from what is there, or when it lacks the severity without which KServe
+    would fold it into its own Ready; never for a message alone, so that an upgrade that words things better writes nothing.
+
+    Args:
+        record: what is held to be so.
+        isvc: the object as it stands.
+        now: this moment as `conditions.timestamp` gives it.
+    """
+    wanted = (_wanted(kind, verdict, isvc.condition(kind), now) for kind, verdict in record.health.verdicts())
+    return Decision(tuple(c for c in wanted if c is not None), _notice(record))
+
+
+def told(record: Record) -> Record:
+    """The record once its decision has been carried out."""
+    verdict = record.health.model_ready.verdict
+    return Record(record.health, verdict.status if verdict else None)
+
+
+def _wanted(kind: ConditionType, verdict: Finding, there: Condition | None, now: str) -> Condition | None:
+    if there is not None and (there.status, there.reason, there.severity) == (verdict.status, verdict.reason, SEVERITY):
+        return None
+    since = there.last_transition_time if there is not None and there.status == verdict.status else ""
+    if not is_timestamp(since):
+        since = now
+    return Condition(kind, verdict.status, verdict.reason, one_line(verdict.message), since, SEVERITY)
+
+
+def _notice(record: Record) -> Notice | None:
+    """The Event of an edge of ModelReady. A first True is no news: only what was said to be otherwise can recover."""
+    verdict = record.health.model_ready.verdict
+    if verdict is None or verdict.status == record.announced:
+        return None
+    if verdict.status is Status.TRUE:
+        return Notice(EventReason.MODEL_RECOVERED, False, verdict.reason, verdict.message) if record.announced else None
+    reason = EventReason.MODEL_UNREADY if verdict.status is Status.FALSE else EventReason.MODEL_UNKNOWN
+    return Notice(reason, True, verdict.reason, verdict.message)

@@ -1,0 +1,136 @@
+"""Our annotations, read and checked. They override what is derived; isvcwatch never writes one (it would roll the service's pods)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from isvcwatch.core.policy import ProbePolicy
+
+T = TypeVar("T")
+
+PREFIX: Final = "isvcwatch.dev/"
+URL: Final = PREFIX + "url"
+PROTOCOL: Final = PREFIX + "protocol"
+MODEL_NAME: Final = PREFIX + "model-name"
+PROTOCOLS: Final = ("v1", "v2", "openai")
+
+SHORTEST_PERIOD: Final = 1.0
+"""Seconds; a tenant's annotation must not turn the watcher into a load generator."""
+LONGEST: Final = 3600.0
+MOST_ROUNDS: Final = 1000
+
+
+class WrongValueError(ValueError):
+    """A value that can't be used; its text says what to write instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What the annotations ask for; empty where they don't.
+
+    Attributes:
+        url: the base URL to probe instead of the status's.
+        protocol: one of `PROTOCOLS`.
+        model_name: the name that the server knows its model by.
+        policy: the defaults with the annotations' values put in.
+        policy_fields: those that an annotation gave.
+        unknown: annotations with our prefix that mean nothing to us; ignored, and shown by `explain`.
+    """
+
+    url: str
+    protocol: str
+    model_name: str
+    policy: ProbePolicy
+    policy_fields: frozenset[str]
+    unknown: tuple[str, ...]
+
+
+def seconds(text: str, least: float) -> float:
+    """A number of seconds between `least` and an hour."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not least <= value <= LONGEST:
+        raise WrongValueError(f"write a number of seconds from {least:g} to {LONGEST:g}")
+    return value
+
+
+def rounds(text: str) -> int:
+    """A threshold: how many rounds in a row."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= MOST_ROUNDS):
+        raise WrongValueError(f"write a whole number from 1 to {MOST_ROUNDS}")
+    return int(text)
+
+
+def base_url(text: str) -> str:
+    """A base URL that can be probed: http or https, a host, no credentials, no fragment."""
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable or not text.isprintable() or " " in text:
+        raise WrongValueError("write a URL such as http://my-model.my-namespace.svc.cluster.local:8080")
+    if "@" in urlsplit(text).netloc:
+        raise WrongValueError("write the URL without a user name or password: credentials don't belong into an object's metadata")
+    return text
+
+
+def _protocol(text: str) -> str:
+    if text.lower() not in PROTOCOLS:
+        raise WrongValueError(f"write one of {', '.join(PROTOCOLS)}")
+    return text.lower()
+
+
+def _model_name(text: str) -> str:
+    if not text or not text.isprintable():
+        raise WrongValueError("write the model's name as its server knows it")
+    return text
+
+
+POLICY: Final[Mapping[str, tuple[str, Callable[[str], float]]]] = {
+    PREFIX + "period-seconds": ("period", lambda text: seconds(text, SHORTEST_PERIOD)),
+    PREFIX + "timeout-seconds": ("timeout", lambda text: seconds(text, 0.001)),
+    PREFIX + "initial-delay-seconds": ("initial_delay", lambda text: seconds(text, 0.0)),
+    PREFIX + "failure-threshold": ("failure_threshold", rounds),
+    PREFIX + "success-threshold": ("success_threshold", rounds),
+}
+"""The probe fields' annotations, named as the kubelet names the fields."""
+
+KNOWN: Final = frozenset({URL, PROTOCOL, MODEL_NAME, *POLICY})
+
+
+def read(annotations: Mapping[str, str], defaults: ProbePolicy) -> Overrides:
+    """What the annotations ask for.
+
+    Raises:
+        WrongValueError: the first annotation that can't be used, and what to write instead.
+    """
+    ours = {name: value.strip() for name, value in annotations.items() if name.startswith(PREFIX)}
+
+    def checked(name: str, check: Callable[[str], str]) -> str:
+        return _checked(name, ours[name], check) if name in ours else ""
+
+    given = {field: _checked(name, ours[name], check) for name, (field, check) in POLICY.items() if name in ours}
+    return Overrides(
+        checked(URL, base_url),
+        checked(PROTOCOL, _protocol),
+        checked(MODEL_NAME, _model_name),
+        replace(defaults, **given),  # type: ignore[arg-type]  # the table above pairs each field with a check of its type
+        frozenset(given),
+        tuple(sorted(ours.keys() - KNOWN)),
+    )
+
+
+def _checked(name: str, value: str, check: Callable[[str], T]) -> T:
+    try:
+        return check(value)
+    except WrongValueError as error:
+        raise WrongValueError(f"annotation {name}: {value[:64]!r} can't be used: {error}") from error

@@ -1,0 +1,98 @@
+"""The one vocabulary: a condition's reason is an Event's cause, a metric's label and a row of docs/conditions.md."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+
+class Reason(StrEnum):
+    """Why a condition is as it is; `MEANINGS` says each in words."""
+
+    # The server answered.
+    MODEL_READY = "ModelReady"
+    MODEL_NOT_READY = "ModelNotReady"
+    MODEL_NOT_FOUND = "ModelNotFound"
+    MODEL_LOADING = "ModelLoading"
+    SERVER_READY = "ServerReady"
+    SERVER_NOT_READY = "ServerNotReady"
+    SERVER_LIVE = "ServerLive"
+    SERVER_NOT_LIVE = "ServerNotLive"
+    SERVER_ERROR = "ServerError"
+    # It answered something that says nothing about health.
+    UNAUTHORIZED = "Unauthorized"
+    FORBIDDEN = "Forbidden"
+    REDIRECTED = "Redirected"
+    ROUTE_NOT_FOUND = "RouteNotFound"
+    TOO_MANY_REQUESTS = "TooManyRequests"
+    UNEXPECTED_ANSWER = "UnexpectedAnswer"
+    NO_SUCH_ROUTE = "NoSuchRoute"
+    # It did not answer.
+    CONNECTION_REFUSED = "ConnectionRefused"
+    CONNECTION_LOST = "ConnectionLost"
+    UNREACHABLE = "Unreachable"
+    TIMED_OUT = "TimedOut"
+    NAME_NOT_FOUND = "NameNotFound"
+    RESOLVER_FAILED = "ResolverFailed"
+    TLS_FAILED = "TLSFailed"
+    INVALID_ANSWER = "InvalidAnswer"
+    PROBE_FAILED = "ProbeFailed"
+    # It was not asked.
+    TARGET_REFUSED = "TargetRefused"
+    INVALID_ANNOTATION = "InvalidAnnotation"
+    INVALID_ADDRESS = "InvalidAddress"
+    UNSUPPORTED_PROTOCOL = "UnsupportedProtocol"
+    STOPPED = "Stopped"
+    DELETING = "Deleting"
+    MODEL_MESH = "ModelMesh"
+    SCALES_TO_ZERO = "ScalesToZero"
+    NO_ADDRESS = "NoAddress"
+    MALFORMED = "Malformed"
+
+
+class EventReason(StrEnum):
+    """The Events: edges of ModelReady."""
+
+    MODEL_UNREADY = "ModelUnready"
+    MODEL_RECOVERED = "ModelRecovered"
+    MODEL_UNKNOWN = "ModelUnknown"
+
+
+MEANINGS: Final[dict[Reason, str]] = {
+    Reason.MODEL_READY: "every server on the way says that it can serve the model",
+    Reason.MODEL_NOT_READY: "the server knows the model and says that it is not ready",
+    Reason.MODEL_NOT_FOUND: "the server does not know the model: it failed to load, was unloaded, or goes by another name",
+    Reason.MODEL_LOADING: "the server is still loading the model",
+    Reason.SERVER_READY: "the server says that it is ready, or serves a ready model",
+    Reason.SERVER_NOT_READY: "the server answers and says that it is not ready",
+    Reason.SERVER_LIVE: "the server answers",
+    Reason.SERVER_NOT_LIVE: "the server answers and says that it is not live",
+    Reason.SERVER_ERROR: "the server, or a proxy before it, answered with an error (5xx)",
+    Reason.UNAUTHORIZED: "401: the server wants a credential, so its health can't be told",
+    Reason.FORBIDDEN: "403: the server, or a proxy, refuses the watcher, so its health can't be told",
+    Reason.REDIRECTED: "3xx: the address redirects, and redirects are not followed",
+    Reason.ROUTE_NOT_FOUND: "404 on a route that every server of this protocol has: it speaks another protocol, or the base path is wrong",
+    Reason.TOO_MANY_REQUESTS: "429: the server is turning requests away, so its health can't be told",
+    Reason.UNEXPECTED_ANSWER: "the answer is not one that this protocol has: something else is listening there",
+    Reason.NO_SUCH_ROUTE: "this protocol has no way to ask",
+    Reason.CONNECTION_REFUSED: "nothing listens at the address: no pod is ready behind the Service",
+    Reason.CONNECTION_LOST: "the connection was closed or reset before the answer was complete",
+    Reason.UNREACHABLE: "the network has no way to the address",
+    Reason.TIMED_OUT: "no answer within the timeout",
+    Reason.NAME_NOT_FOUND: "the host name does not exist: the Service is missing",
+    Reason.RESOLVER_FAILED: "the watcher's DNS resolver does not answer, so nothing can be told",
+    Reason.TLS_FAILED: "the TLS handshake failed: the certificate is not trusted, is for another host, or the port speaks no TLS",
+    Reason.INVALID_ANSWER: "what came back is not HTTP, or breaks its rules or the watcher's bounds",
+    Reason.PROBE_FAILED: "the probe itself failed: a bug of isvcwatch, its log has the traceback",
+    Reason.TARGET_REFUSED: "the address is not one that isvcwatch may connect to",
+    Reason.INVALID_ANNOTATION: "an isvcwatch.dev/ annotation has a value that can't be used",
+    Reason.INVALID_ADDRESS: "the address in the status can't be used",
+    Reason.UNSUPPORTED_PROTOCOL: "the service speaks only a protocol that isvcwatch can't ask yet",
+    Reason.STOPPED: "the service is stopped",
+    Reason.DELETING: "the service is being deleted",
+    Reason.MODEL_MESH: "ModelMesh replaces the whole status at every turn: nothing can be kept there",
+    Reason.SCALES_TO_ZERO: "the service may be scaled to zero, where a probe would wake it or keep it awake",
+    Reason.NO_ADDRESS: "KServe has not given the service an address yet",
+    Reason.MALFORMED: "the object lacks what watching it needs",
+}
+"""What each reason means, as docs/conditions.md says it."""

@@ -1,0 +1,72 @@
+"""What is probed: one Target an InferenceService, one Hop a server on the way to its model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from isvcwatch.core.policy import ProbePolicy
+    from isvcwatch.core.reasons import Reason
+
+
+class Component(StrEnum):
+    """The parts of an InferenceService that answer readiness routes."""
+
+    PREDICTOR = "predictor"
+    TRANSFORMER = "transformer"
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One server that must answer.
+
+    Attributes:
+        component: which part of the InferenceService it is.
+        base_url: scheme, host, port and path that the protocol's routes are joined to.
+        protocol: "v1", "v2" or "openai".
+        model_name: the name that the server knows its model by.
+        own_host: whether the host is a Service in the object's own namespace; any other must resolve into an allowed range.
+    """
+
+    component: Component
+    base_url: str
+    protocol: str
+    model_name: str
+    own_host: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An InferenceService that is probed: every hop must answer.
+
+    Attributes:
+        uid: the object's UID: identity across changes, and the seed of its place in the period.
+        namespace: the object's namespace.
+        name: the object's name.
+        hops: entry first.
+        policy: how it is probed.
+    """
+
+    uid: str
+    namespace: str
+    name: str
+    hops: tuple[Hop, ...]
+    policy: ProbePolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An InferenceService that is left alone: nothing is probed, nothing is written."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Misconfigured:
+    """An InferenceService that can't be probed as it stands; its conditions say Unknown and what to do."""
+
+    reason: Reason
+    message: str
