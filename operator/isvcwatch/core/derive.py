@@ -188,11 +188,11 @@ class _Deriving:
     def _predictor_protocol(self) -> tuple[str, str]:  # noqa: PLR0911 -- a precedence list: first that is set
         predictor, runtime = self.isvc.predictor, self.runtime
         if predictor and predictor.model_format == "vllm":
-            return "openai", "spec.predictor.model.modelFormat.name is vLLM"
+            return "vllm", "spec.predictor.model.modelFormat.name is vLLM"
         if predictor and predictor.protocol_version:
             return predictor.protocol_version, "spec.predictor.model.protocolVersion"
         if runtime and "vllm" in runtime.model_formats:
-            return "openai", f"runtime {runtime.key.name}: supportedModelFormats has vLLM"
+            return "vllm", f"runtime {runtime.key.name}: supportedModelFormats has vLLM"
         if runtime and runtime.server_type in V2_SERVERS:
             return "v2", f"runtime {runtime.key.name}: builtInAdapter.serverType is {runtime.server_type}"
         if predictor and predictor.model_format in V2_SERVERS:

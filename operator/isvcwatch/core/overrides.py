@@ -18,7 +18,7 @@ PREFIX: Final = "isvcwatch.dev/"
 URL: Final = PREFIX + "url"
 PROTOCOL: Final = PREFIX + "protocol"
 MODEL_NAME: Final = PREFIX + "model-name"
-PROTOCOLS: Final = ("v1", "v2", "openai")
+PROTOCOLS: Final = ("v1", "v2", "openai", "vllm")
 
 SHORTEST_PERIOD: Final = 1.0
 """Seconds; a tenant's annotation must not turn the watcher into a load generator."""

@@ -23,7 +23,7 @@ class Reason(StrEnum):
     UNAUTHORIZED = "Unauthorized"
     FORBIDDEN = "Forbidden"
     REDIRECTED = "Redirected"
-    ROUTE_NOT_FOUND = "RouteNotFound"
+    ROUTE_NOT_FOUND = "NotFound"
     TOO_MANY_REQUESTS = "TooManyRequests"
     UNEXPECTED_ANSWER = "UnexpectedAnswer"
     NO_SUCH_ROUTE = "NoSuchRoute"

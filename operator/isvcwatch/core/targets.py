@@ -25,7 +25,7 @@ class Hop:
     Attributes:
         component: which part of the InferenceService it is.
         base_url: scheme, host, port and path that the protocol's routes are joined to.
-        protocol: "v1", "v2" or "openai".
+        protocol: one of `overrides.PROTOCOLS`.
         model_name: the name that the server knows its model by.
         own_host: whether the host is a Service in the object's own namespace; any other must resolve into an allowed range.
     """

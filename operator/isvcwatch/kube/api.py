@@ -1,0 +1,106 @@
+"""The few calls that the operator makes, over the official asyncio client, with errors that say what to do."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from isvcwatch.kube import errors
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from isvcwatch.kube.connection import Connection
+    from isvcwatch.kube.resources import Resource
+
+PAGE: Final = 500
+"""Objects a page of a list: what client-go's reflector takes."""
+
+TIMEOUT: Final = 30.0
+"""Seconds for one call; the API server's own limit is 60."""
+
+
+class Api:
+    """Calls to the API server. Every method raises a `KubeError` of the kinds that `isvcwatch.kube.errors` draws."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._client = connection.client
+        self.server = connection.server
+
+    async def list_page(self, resource: Resource, namespace: str = "", *, limit: int = PAGE, token: str = "") -> dict[str, Any]:
+        """One page of a list, in all namespaces where none is named."""
+        query = [("limit", str(limit)), *([("continue", token)] if token else [])]
+        return await self._call("GET", "list", resource, self._path(resource, namespace), query=query)
+
+    async def list_all(self, resource: Resource, namespace: str = "") -> AsyncIterator[dict[str, Any]]:
+        """Every object, a page at a time."""
+        token = ""
+        while True:
+            page = await self.list_page(resource, namespace, token=token)
+            for item in page.get("items") or ():
+                yield item
+            token = (page.get("metadata") or {}).get("continue") or ""
+            if not token:
+                return
+
+    async def try_watch(self, resource: Resource, namespace: str, resource_version: str) -> None:
+        """Watch for a second, only to see whether that is allowed."""
+        query = [("watch", "true"), ("timeoutSeconds", "1"), ("resourceVersion", resource_version)]
+        await self._call("GET", "watch", resource, self._path(resource, namespace), query=query, parse=False)
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
+        """One object."""
+        return await self._call("GET", "get", resource, self._path(resource, namespace, name), named=True)
+
+    async def create(self, resource: Resource, namespace: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Create an object."""
+        return await self._call("POST", "create", resource, self._path(resource, namespace), body=body)
+
+    async def json_patch(self, resource: Resource, namespace: str, name: str, body: list[dict[str, Any]]) -> dict[str, Any]:
+        """Patch by RFC 6902."""
+        path = self._path(resource, namespace, name)
+        return await self._call("PATCH", "patch", resource, path, body=body, content_type="application/json-patch+json", named=True)
+
+    async def merge_patch(self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Patch by RFC 7386."""
+        path = self._path(resource, namespace, name)
+        return await self._call("PATCH", "patch", resource, path, body=body, content_type="application/merge-patch+json", named=True)
+
+    @staticmethod
+    def _path(resource: Resource, namespace: str, name: str = "") -> str:
+        parts = [resource.group, resource.version]
+        if namespace and resource.namespaced:
+            parts += ["namespaces", namespace]
+        parts += [part for part in (resource.plural, name, resource.subresource) if part]
+        return "/apis/" + "/".join(quote(part, safe="") for part in parts)
+
+    async def _call(
+        self,
+        method: str,
+        verb: str,
+        resource: Resource,
+        path: str,
+        *,
+        query: list[tuple[str, str]] | None = None,
+        body: object = None,
+        content_type: str = "application/json",
+        named: bool = False,
+        parse: bool = True,
+    ) -> dict[str, Any]:
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        try:
+            request = await self._client.param_serialize(
+                method, path, query_params=query, header_params=headers, body=body, auth_settings=["BearerToken"]
+            )
+            answer = await self._client.call_api(*request, _request_timeout=TIMEOUT)
+            content = await answer.read()
+        except errors.TRANSPORT_ERRORS as error:
+            raise errors.from_transport(error, self.server) from error
+        if not 200 <= answer.status < 300:  # noqa: PLR2004
+            failure = errors.Failure(answer.status, answer.reason or "", answer.headers, content)
+            raise errors.from_answer(failure, verb, resource, named=named)
+        if not parse:
+            return {}
+        parsed: dict[str, Any] = json.loads(content)
+        return parsed

@@ -1,0 +1,100 @@
+"""Finding the API server and proving who we are, once for our own calls and for kopf's."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+import kopf
+import yaml
+from kubernetes.aio import config as kube_config
+from kubernetes.aio.client import ApiClient, Configuration
+
+from isvcwatch.kube.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+DEFAULT_KUBECONFIG: Final = Path.home() / ".kube" / "config"
+
+
+class Connection:
+    """An API server and credentials for it, which are read again when they rotate."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self.client = ApiClient(configuration)
+
+    @property
+    def server(self) -> str:
+        """The API server's URL."""
+        return str(self._configuration.host)
+
+    async def close(self) -> None:
+        """Close the connections of our own calls; kopf closes its own."""
+        await self.client.close()
+
+    def kopf_session(self) -> kopf.AiohttpSession:
+        """A session for kopf, on the same TLS settings and credentials; kopf owns and closes it."""
+        context = self.client.rest_client.ssl_context
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=context), middlewares=(self._authenticate,), trust_env=True, read_bufsize=2**21
+        )
+        return kopf.AiohttpSession(server=self.server, aiohttp_session=session)
+
+    async def _authenticate(
+        self, request: aiohttp.ClientRequest, handler: Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
+    ) -> aiohttp.ClientResponse:
+        """Put the present token on each request, so that a rotated one is taken up without a new session."""
+        settings: dict[str, Any] = dict(await self._configuration.auth_settings())
+        for setting in settings.values():
+            if setting.get("in") == "header" and setting.get("value"):
+                request.headers[setting["key"]] = setting["value"]
+        return await handler(request)
+
+
+async def connect(kubeconfig: str = "", context: str = "") -> Connection:
+    """Find the API server: the kubeconfig named, else KUBECONFIG, else the pod's own, else ~/.kube/config.
+
+    Args:
+        kubeconfig: a path, or several joined as kubectl takes them; empty to look in the usual places.
+        context: the context of the kubeconfig to use; empty for its current one.
+
+    Raises:
+        ConfigError: none of them is there, or it can't be used; says what to do.
+    """
+    configuration = Configuration()
+    named = kubeconfig or os.environ.get("KUBECONFIG", "")
+    if not named and not context and "KUBERNETES_SERVICE_HOST" in os.environ:
+        try:
+            kube_config.load_incluster_config(client_configuration=configuration)
+        except (kube_config.ConfigException, OSError) as error:
+            raise ConfigError(f"the pod's service account can't be used: {error}; mount its token, or name a --kubeconfig") from error
+        return Connection(configuration)
+    await _load_kubeconfig(configuration, named or str(DEFAULT_KUBECONFIG), context)
+    return Connection(configuration)
+
+
+async def _load_kubeconfig(configuration: Configuration, path: str, context: str) -> None:
+    _check_files(path)
+    try:
+        await kube_config.load_kube_config(path, context or None, client_configuration=configuration, persist_config=False)
+    except (kube_config.ConfigException, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        which = f"context {context!r} of the kubeconfig {path}" if context else f"kubeconfig {path}"
+        raise ConfigError(f"the {which} can't be used: {error}") from error
+
+
+def _check_files(path: str) -> None:
+    """Say plainly that a kubeconfig is missing or is none, before the loader trips over it."""
+    files = [file for part in path.split(os.pathsep) if part and (file := Path(part).expanduser()).is_file()]
+    if not files:
+        raise ConfigError(f"no kubeconfig at {path}: name one with --kubeconfig or KUBECONFIG, or run in a pod with a service account")
+    for file in files:
+        try:
+            content: Any = yaml.safe_load(file.read_text())
+        except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"the kubeconfig {file} can't be read: {' '.join(str(error).split())}") from error
+        if not isinstance(content, dict) or "clusters" not in content:
+            raise ConfigError(f"{file} is not a kubeconfig: it has no list of clusters")

@@ -1,0 +1,171 @@
+"""From what the API server sends to the frozen objects of the core. Tolerant: whatever a field holds, parsing does not fail."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from isvcwatch.core.conditions import Condition
+from isvcwatch.core.derive import AUTOSCALER_CLASS, MIN_SCALE
+from isvcwatch.core.objects import ComponentSpec, DeploymentMode, InferenceService, Runtime, RuntimeKey
+from isvcwatch.core.overrides import PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEPLOYMENT_MODE: Final = "serving.kserve.io/deploymentMode"
+STOP: Final = "serving.kserve.io/stop"
+
+MODES: Final[Mapping[str, DeploymentMode]] = {
+    "standard": DeploymentMode.STANDARD,
+    "rawdeployment": DeploymentMode.STANDARD,
+    "knative": DeploymentMode.KNATIVE,
+    "serverless": DeploymentMode.KNATIVE,
+    "modelmesh": DeploymentMode.MODEL_MESH,
+}
+"""KServe's names, present and former, in lower case."""
+
+MODEL_CONTAINERS: Final = ("kserve-container", "transformer-container")
+"""The containers whose ports, arguments and environment are the model server's."""
+
+OLD_STYLE: Final = (
+    "sklearn", "xgboost", "tensorflow", "pytorch", "onnx", "pmml", "lightgbm", "paddle", "triton", "huggingface",
+)  # fmt: skip
+"""Predictor fields of the style before `model`, which KServe's webhook still takes; each names a model format."""
+
+
+def inference_service(raw: Mapping[str, Any]) -> InferenceService:
+    """An InferenceService; what is malformed is named in `problem`."""
+    metadata, spec, status = _map(raw, "metadata"), _map(raw, "spec"), _map(raw, "status")
+    noted = {str(k): str(v) for k, v in _map(metadata, "annotations").items()}
+    predictor, transformer = _map(spec, "predictor"), _map(spec, "transformer")
+    components = _map(status, "components")
+    conditions, condition_problem = _conditions(status)
+    return InferenceService(
+        uid=_text(metadata, "uid"),
+        namespace=_text(metadata, "namespace"),
+        name=_text(metadata, "name"),
+        resource_version=_text(metadata, "resourceVersion"),
+        annotations={k: v for k, v in noted.items() if k.startswith(PREFIX) or k in {AUTOSCALER_CLASS, MIN_SCALE}},
+        deleting=bool(metadata.get("deletionTimestamp")),
+        stopped=noted.get(STOP, "").lower() == "true" or any(c and (c.type, c.status) == ("Stopped", "True") for c in conditions or ()),
+        mode=_mode(status, noted),
+        address_url=_text(_map(status, "address"), "url"),
+        url=_text(status, "url"),
+        component_urls={str(k): _text(_map(_map(components, k), "address"), "url") for k in components},
+        predictor=_component(predictor) if predictor else None,
+        transformer=_component(transformer) if transformer else None,
+        runtime=_runtime_key(status, predictor, _text(metadata, "namespace")),
+        conditions=conditions,
+        has_status=isinstance(raw.get("status"), dict),
+        problem=condition_problem or _problem(raw, predictor),
+    )
+
+
+def runtime(raw: Mapping[str, Any]) -> Runtime:
+    """A ServingRuntime or a ClusterServingRuntime."""
+    metadata, spec = _map(raw, "metadata"), _map(raw, "spec")
+    container = _model_container(spec)
+    return Runtime(
+        key=RuntimeKey(_text(metadata, "namespace"), _text(metadata, "name")),
+        server_type=_text(_map(spec, "builtInAdapter"), "serverType").lower(),
+        protocol_versions=tuple(v.lower() for v in _texts(spec, "protocolVersions")),
+        model_formats=tuple(_text(f, "name").lower() for f in _maps(spec, "supportedModelFormats")),
+        port=_port(container),
+        arguments=_arguments(container),
+        environment=_environment(container),
+    )
+
+
+def _problem(raw: Mapping[str, Any], predictor: Mapping[str, Any]) -> str:
+    for field in ("metadata", "spec"):
+        if not isinstance(raw.get(field), dict):
+            return f"{field} is missing or is not an object"
+    if raw.get("status") is not None and not isinstance(raw.get("status"), dict):
+        return "status is not an object"
+    return "" if predictor else "spec.predictor is missing or is not an object"
+
+
+def _conditions(status: Mapping[str, Any]) -> tuple[tuple[Condition | None, ...] | None, str]:
+    """The conditions, each at its place; None where there is no list yet, and a problem where there is something else."""
+    found = status.get("conditions")
+    if found is None:
+        return None, ""
+    if not isinstance(found, list):
+        return None, "status.conditions is not a list"
+    return tuple(_condition(item) for item in found), ""
+
+
+def _condition(raw: object) -> Condition | None:
+    if not isinstance(raw, dict):
+        return None
+    fields = ("type", "status", "reason", "message", "lastTransitionTime", "severity")
+    return Condition(*(_text(raw, field) for field in fields))
+
+
+def _mode(status: Mapping[str, Any], noted: Mapping[str, str]) -> DeploymentMode | None:
+    """The mode by the status, which is authoritative, else by the annotation, else by what only Knative writes."""
+    said = MODES.get(_text(status, "deploymentMode").lower()) or MODES.get(noted.get(DEPLOYMENT_MODE, "").lower())
+    predictor = _map(_map(status, "components"), "predictor")
+    return said or (DeploymentMode.KNATIVE if predictor.get("latestReadyRevision") else None)
+
+
+def _runtime_key(status: Mapping[str, Any], predictor: Mapping[str, Any], namespace: str) -> RuntimeKey | None:
+    """The runtime that KServe chose; before it has, the one that the spec names, which is looked for in the namespace first."""
+    if _text(status, "servingRuntimeName"):
+        return RuntimeKey(namespace, _text(status, "servingRuntimeName"))
+    if _text(status, "clusterServingRuntimeName"):
+        return RuntimeKey("", _text(status, "clusterServingRuntimeName"))
+    named = _text(_map(predictor, "model"), "runtime")
+    return RuntimeKey(namespace, named) if named else None
+
+
+def _component(raw: Mapping[str, Any]) -> ComponentSpec:
+    model, old_style = _map(raw, "model"), next((k for k in OLD_STYLE if isinstance(raw.get(k), dict)), "")
+    container = model or _map(raw, old_style) or _model_container(raw)
+    replicas = raw.get("minReplicas")
+    return ComponentSpec(
+        min_replicas=replicas if isinstance(replicas, int) else None,
+        model_format=(_text(_map(model, "modelFormat"), "name") or old_style).lower(),
+        protocol_version=_text(container, "protocolVersion").lower(),
+        arguments=_arguments(container),
+        environment=_environment(container),
+        port=_port(container),
+    )
+
+
+def _model_container(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    containers = _maps(raw, "containers")
+    return next((c for c in containers if c.get("name") in MODEL_CONTAINERS), containers[0] if containers else {})
+
+
+def _arguments(container: Mapping[str, Any]) -> tuple[str, ...]:
+    return (*_texts(container, "command"), *_texts(container, "args"))
+
+
+def _environment(container: Mapping[str, Any]) -> dict[str, str]:
+    return {_text(e, "name"): _text(e, "value") for e in _maps(container, "env") if _text(e, "value")}
+
+
+def _port(container: Mapping[str, Any]) -> int | None:
+    ports = [p.get("containerPort") for p in _maps(container, "ports")]
+    return next((p for p in ports if isinstance(p, int)), None)
+
+
+def _map(raw: Mapping[str, Any], field: str) -> Mapping[str, Any]:
+    found = raw.get(field) if field else None
+    return found if isinstance(found, dict) else {}
+
+
+def _maps(raw: Mapping[str, Any], field: str) -> list[Mapping[str, Any]]:
+    found = raw.get(field)
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
+def _text(raw: Mapping[str, Any], field: str) -> str:
+    found = raw.get(field)
+    return found if isinstance(found, str) else ""
+
+
+def _texts(raw: Mapping[str, Any], field: str) -> list[str]:
+    found = raw.get(field)
+    return [item for item in found if isinstance(item, str)] if isinstance(found, list) else []

@@ -1,0 +1,33 @@
+"""The kinds that are read or written, and the RBAC rule that each use of them needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A resource of the API, by group, version and plural, perhaps with a subresource."""
+
+    group: str
+    version: str
+    plural: str
+    subresource: str = ""
+    namespaced: bool = True
+
+    def __str__(self) -> str:
+        """The resource as kubectl and RBAC messages write it."""
+        return f"{self.plural}{'/' if self.subresource else ''}{self.subresource}.{self.group}"
+
+    def rule(self, verb: str) -> str:
+        """The rule that allows it, to be added to the (Cluster)Role of the service account."""
+        plural = f"{self.plural}/{self.subresource}" if self.subresource else self.plural
+        return f'add the RBAC rule {{apiGroups: ["{self.group}"], resources: ["{plural}"], verbs: ["{verb}"]}}'
+
+
+INFERENCE_SERVICES: Final = Resource("serving.kserve.io", "v1beta1", "inferenceservices")
+INFERENCE_SERVICE_STATUS: Final = Resource("serving.kserve.io", "v1beta1", "inferenceservices", "status")
+SERVING_RUNTIMES: Final = Resource("serving.kserve.io", "v1alpha1", "servingruntimes")
+CLUSTER_SERVING_RUNTIMES: Final = Resource("serving.kserve.io", "v1alpha1", "clusterservingruntimes", namespaced=False)
+EVENTS: Final = Resource("events.k8s.io", "v1", "events")

@@ -1,0 +1,1 @@
+"""HTTP at fleet scale: who is due, how they are asked, and what came back."""

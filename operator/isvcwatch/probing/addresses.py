@@ -1,0 +1,61 @@
+"""Which addresses may be connected to. Checked after DNS, at the moment of connecting, so that rebinding gains nothing."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+
+class AddressPolicy:
+    """Refuses what no model server's address can be: loopback, link-local (cloud metadata), multicast, unspecified.
+
+    Args:
+        allowed: ranges that may be connected to whatever they are, and by any host name.
+        anywhere: allow every address: for a person's own check, from a person's own machine.
+    """
+
+    def __init__(self, allowed: Iterable[Network] = (), *, anywhere: bool = False) -> None:
+        self._allowed = tuple(allowed)
+        self._anywhere = anywhere
+
+    def objection(self, text: str, *, own_host: bool) -> str:
+        """Why the address may not be connected to; empty where it may.
+
+        Args:
+            text: an IP address, as the resolver gave it.
+            own_host: whether the host's name is a Service in the object's own namespace.
+        """
+        address = _plain(text)
+        if self._anywhere or any(address.version == network.version and address in network for network in self._allowed):
+            return ""
+        kind = _forbidden_kind(address)
+        if kind:
+            return f"{address} is {kind}"
+        if not own_host:
+            return f"{address} belongs to a host that is not a Service in the object's own namespace"
+        return ""
+
+
+def _plain(text: str) -> Address:
+    """The address without its scope, and as IPv4 where IPv6 only wraps it."""
+    address = ip_address(text.partition("%")[0])
+    if isinstance(address, IPv6Address):
+        return address.ipv4_mapped or address.sixtofour or address
+    return address
+
+
+def _forbidden_kind(address: Address) -> str:
+    kinds = {
+        "a loopback address": address.is_loopback,
+        "a link-local address": address.is_link_local,
+        "a multicast address": address.is_multicast,
+        "the unspecified address": address.is_unspecified,
+        "a reserved address": address.is_reserved,
+    }
+    return next((kind for kind, applies in kinds.items() if applies), "")
