@@ -74,3 +74,22 @@ class HealthProtocol(Protocol):
     def read(self, question: Question, answer: Answer, model_name: str | None = None) -> Reading:
         """What the answer means."""
         ...
+
+
+class UnsupportedProtocol(ValueError):  # noqa: N818 - the name that KServe's SDK gave it
+    """The protocol is unknown, or has no such question.
+
+    Attributes:
+        reason: the message, as KServe's SDK has it.
+    """
+
+    def __init__(self, protocol_version: str | None = None, supported: tuple[str, ...] = ()) -> None:
+        """Makes the message.
+
+        Args:
+            protocol_version: what was asked for.
+            supported: what to write instead.
+        """
+        hint = f" Supported here: {', '.join(supported)}." if supported else ""
+        self.reason = f"Unsupported protocol {protocol_version}.{hint}"
+        super().__init__(self.reason)

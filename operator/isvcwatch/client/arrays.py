@@ -1,0 +1,160 @@
+"""numpy's side of tensors. numpy is imported when it is first needed: health checks and JSON need none."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from isvcwatch.client.datatypes import (
+    BF16,
+    BYTES,
+    DATATYPES,
+    FLOATS,
+    Datatype,
+    Value,
+    check_whole,
+    pack_bytes,
+    split_bytes,
+)
+from isvcwatch.client.errors import InvalidTensor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+_QUIET_BIT = 0x0040
+"""Set in a BF16 NaN, whose payload could be in the half that is cut off: without it the NaN would become an infinity."""
+
+
+def numpy() -> ModuleType:
+    """The numpy module.
+
+    Raises:
+        ImportError: it is not installed, with what installs it.
+    """
+    try:
+        import numpy as np  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ImportError("tensors as arrays need numpy: pip install 'isvcwatch[numpy]'") from error
+    return np
+
+
+def is_array(value: object) -> bool:
+    """Whether it is a numpy array; imports nothing."""
+    return type(value).__module__.partition(".")[0] == "numpy" and hasattr(value, "dtype") and hasattr(value, "tobytes")
+
+
+def from_raw(datatype: Datatype, raw: bytes, tensor: str) -> Array:
+    """The flat array that a binary tensor's bytes hold; BYTES as an array of bytes objects, BF16 as float32.
+
+    Raises:
+        InvalidTensor: the bytes do not end where an element ends.
+    """
+    np = numpy()
+    if datatype.name == BYTES:
+        return _objects(split_bytes(raw, tensor))
+    check_whole(datatype, raw, tensor)
+    if datatype.name == BF16:
+        halves = np.frombuffer(raw, dtype="<u2").astype("<u4")
+        widened: Array = (halves << 16).view("<f4")
+        return widened
+    if datatype.name == "BOOL":
+        array: Array = np.frombuffer(raw, dtype=np.uint8) != 0
+        return array
+    # A copy: what frombuffer gives can't be written to.
+    return np.frombuffer(raw, dtype=datatype.dtype).astype(np.dtype(datatype.dtype).newbyteorder("="))  # type: ignore[no-any-return]
+
+
+def from_values(datatype: Datatype, values: Sequence[Value], tensor: str) -> Array:
+    """The flat array of JSON's values; null in a tensor of floats is NaN, which is how servers write it.
+
+    Raises:
+        InvalidTensor: a value is not of the datatype, or out of its range.
+    """
+    np = numpy()
+    if datatype.name == BYTES:
+        return _objects(values)
+    _check_values(datatype, values, tensor)
+    try:
+        with np.errstate(over="ignore"):  # a number beyond the datatype's range is its infinity, as in every decoder of floats
+            return np.array(values, dtype=np.dtype(datatype.dtype).newbyteorder("="))  # type: ignore[no-any-return]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidTensor(f"tensor '{tensor}': its data is not {datatype.name}: {error}") from error
+
+
+def to_raw(datatype: Datatype, array: Array) -> bytes:
+    """The bytes of an array that `check_array` let through, in row-major order."""
+    np = numpy()
+    if datatype.name == BYTES:
+        return pack_bytes(to_bytes(array))
+    if datatype.name == BF16:
+        return _to_bf16(array)
+    return np.ascontiguousarray(array, dtype=datatype.dtype).tobytes()  # type: ignore[no-any-return]
+
+
+def to_bytes(array: Array) -> list[bytes]:
+    """The elements of a BYTES array; what is neither bytes nor text goes as its text, as KServe's SDK does it."""
+    return [item if isinstance(item, bytes) else str(item).encode() for item in array.ravel().tolist()]
+
+
+def check_array(datatype: Datatype, array: object, shape: Sequence[int], tensor: str) -> Array:
+    """The array, if its type and shape are the tensor's; one of bfloat16 (ml_dtypes) comes back as float32.
+
+    Raises:
+        InvalidTensor: they are not.
+    """
+    np = numpy()
+    if not isinstance(array, np.ndarray):
+        raise InvalidTensor(f"tensor '{tensor}': data should be a numpy array, not {type(array).__name__}")
+    found = name_of(array.dtype)
+    if found != datatype.name and not (datatype.name == BF16 and found == "FP32"):
+        raise InvalidTensor(
+            f"tensor '{tensor}': got unexpected datatype {found} from numpy array ({array.dtype}), expected {datatype.name}"
+        )
+    if list(array.shape) != list(shape):
+        raise InvalidTensor(f"tensor '{tensor}': got unexpected numpy array shape {list(array.shape)}, expected {list(shape)}")
+    checked: Array = array.astype(np.float32) if found == BF16 else array
+    return checked
+
+
+def name_of(dtype: np.dtype[Any]) -> str | None:
+    """The protocol's name of a numpy dtype; None where it has none."""
+    if dtype.kind in "OSUM":
+        return BYTES
+    if dtype.name == "bfloat16":
+        return BF16
+    code = dtype.newbyteorder("<") if dtype.kind in "biuf" else dtype
+    np = numpy()
+    return next((name for name, known in DATATYPES.items() if name != BF16 and code == np.dtype(known.dtype)), None)
+
+
+def _objects(values: Sequence[Value]) -> Array:
+    array: Array = numpy().empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def _check_values(datatype: Datatype, values: Sequence[Value], tensor: str) -> None:
+    for value in values:
+        if datatype.name in FLOATS:
+            fits = value is None or isinstance(value, bool | int | float)
+        elif datatype.name == "BOOL":
+            fits = isinstance(value, bool) or value in (0, 1)
+        else:
+            fits = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value) and value.is_integer())
+        if not fits:
+            raise InvalidTensor(f"tensor '{tensor}': {value!r:.40} is not {datatype.name}")
+
+
+def _to_bf16(array: Array) -> bytes:
+    """The upper halves of float32's bits, rounded to the nearest, ties to even: as every accelerator does it."""
+    np = numpy()
+    bits = np.ascontiguousarray(array, dtype="<f4").view("<u4").ravel()
+    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
+    nan = np.isnan(bits.view("<f4"))
+    return np.where(nan, (bits >> 16) | _QUIET_BIT, rounded).astype("<u2").tobytes()  # type: ignore[no-any-return]

@@ -1,0 +1,100 @@
+"""The V1 protocol's health routes: KServe's ModelServer, TensorFlow Serving, TorchServe behind KServe's wrapper.
+
+Sources: KServe's "V1 inference protocol" (`/` answers `{"status": "alive"}`, `/v1/models/m` answers `{"name", "ready"}`, 503 when not
+ready, 404 when unknown); TensorFlow Serving's "RESTful API" (`/v1/models/m` answers `model_version_status`, with 200 while loading).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from isvcwatch.client.protocols import reasons
+from isvcwatch.client.protocols.base import Answer, Question, Reading, Verdict
+from isvcwatch.client.protocols.status import NOT_FOUND, SERVICE_UNAVAILABLE, is_ok, no_answer, not_about_health
+from isvcwatch.client.protocols.truth import truth
+from isvcwatch.client.protocols.urls import escape_segment
+from isvcwatch.client.protocols.words import NOT_JSON, parse_json, server_words
+
+_ALIVE: Final = frozenset({"alive", "healthy", "partial healthy"})
+_DEAD: Final = frozenset({"dead", "not alive", "unhealthy"})
+"""KServe says `alive`; TorchServe's ping says `Healthy`, `Partial Healthy` and, with 200 all the same, `Unhealthy`."""
+
+_COMING: Final = frozenset({"START", "LOADING", "UNKNOWN"})
+"""States of TF Serving's `ModelVersionStatus.State` before AVAILABLE; UNLOADING and END come after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class V1:
+    """Asks by `/` and `/v1/models/{model}`; V1 has no route for the server's readiness."""
+
+    name: str = "v1"
+
+    def path(self, question: Question, model_name: str | None = None) -> str | None:
+        """The route that asks; None for the server's readiness."""
+        if question is Question.SERVER_LIVE:
+            return "/"
+        if question is Question.MODEL_READY:
+            return f"/v1/models/{escape_segment(model_name)}"
+        return None
+
+    def read(self, question: Question, answer: Answer, model_name: str | None = None) -> Reading:
+        """What the answer means; a 200 that is no JSON object is no answer, since any web server could have sent it."""
+        del model_name
+        live = question is Question.SERVER_LIVE
+        if reading := not_about_health(answer):
+            return reading
+        if answer.status == SERVICE_UNAVAILABLE:
+            reason = reasons.SERVER_NOT_LIVE if live else reasons.MODEL_NOT_READY
+            return Reading(Verdict.NO, reason, server_words(answer.body))
+        if answer.status == NOT_FOUND and not live:
+            return Reading(Verdict.NO, reasons.MODEL_NOT_FOUND, server_words(answer.body))
+        if not is_ok(answer.status):
+            reason = reasons.NOT_FOUND if answer.status == NOT_FOUND else reasons.UNEXPECTED_ANSWER
+            return no_answer(reason, f"HTTP {answer.status} {server_words(answer.body)}")
+        value = parse_json(answer.body)
+        if not isinstance(value, dict):
+            kind = "no JSON" if value is NOT_JSON else "no JSON object"
+            return no_answer(reasons.UNEXPECTED_ANSWER, f"HTTP {answer.status} with {kind}: {server_words(answer.body)}")
+        return _read_live(value) if live else _read_model(value)
+
+
+def _read_live(value: dict[str, object]) -> Reading:
+    status = value.get("status")
+    said = status.strip().lower() if isinstance(status, str) else ""
+    if said in _ALIVE:
+        return Reading(Verdict.YES, reasons.SERVER_LIVE)
+    if said in _DEAD:
+        return Reading(Verdict.NO, reasons.SERVER_NOT_LIVE, f"status is {said}")
+    return no_answer(reasons.UNEXPECTED_ANSWER, "the answer has no status that V1 knows")
+
+
+def _read_model(value: dict[str, object]) -> Reading:
+    if "ready" in value:
+        ready = truth(value["ready"])
+        if ready is None:
+            return no_answer(reasons.UNEXPECTED_ANSWER, "the answer's `ready` is neither true nor false")
+        return Reading(Verdict.YES, reasons.MODEL_READY) if ready else Reading(Verdict.NO, reasons.MODEL_NOT_READY)
+    if isinstance(versions := value.get("model_version_status"), list):
+        return _read_versions(versions)
+    if isinstance(status := value.get("status"), str) and status.strip().lower() == "unhealthy":
+        return Reading(Verdict.NO, reasons.MODEL_NOT_READY, "status is unhealthy")
+    return no_answer(reasons.UNEXPECTED_ANSWER, "the answer has neither `ready` nor `model_version_status`")
+
+
+def _read_versions(versions: list[object]) -> Reading:
+    """TensorFlow Serving: ready when one version at least is AVAILABLE, whatever a newer or older one does."""
+    known = [version for version in versions if isinstance(version, dict)]
+    states = [str(version.get("state", "UNKNOWN")).upper() for version in known]
+    if "AVAILABLE" in states:
+        return Reading(Verdict.YES, reasons.MODEL_READY)
+    words = next(filter(None, (_version_words(version) for version in known)), "")
+    detail = f"{words or 'no version is AVAILABLE'}{': ' + ', '.join(sorted(set(states))) if states else ''}"
+    reason = reasons.MODEL_LOADING if _COMING.intersection(states) else reasons.MODEL_NOT_READY
+    return Reading(Verdict.NO, reason, server_words(detail.encode()))
+
+
+def _version_words(version: dict[str, object]) -> str:
+    status = version.get("status")
+    message = status.get("error_message") if isinstance(status, dict) else None
+    return message if isinstance(message, str) else ""

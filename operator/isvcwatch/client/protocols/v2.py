@@ -1,0 +1,74 @@
+"""The Open Inference Protocol's (V2) health routes: Triton, MLServer, KServe's ModelServer.
+
+Source: the protocol's `specification/protocol/inference_rest.md`: "a 200 status code indicates true and a 4xx status code indicates
+false. The HTTP response body should be empty." KServe answers JSON, and 503 for a model that is not ready.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from isvcwatch.client.protocols import reasons
+from isvcwatch.client.protocols.base import Answer, Question, Reading, Verdict
+from isvcwatch.client.protocols.status import NOT_FOUND, is_ok, no_answer, not_about_health
+from isvcwatch.client.protocols.truth import truth
+from isvcwatch.client.protocols.urls import escape_segment
+from isvcwatch.client.protocols.words import is_markup, parse_json, server_words
+
+_YES: Final = {
+    Question.SERVER_LIVE: reasons.SERVER_LIVE,
+    Question.SERVER_READY: reasons.SERVER_READY,
+    Question.MODEL_READY: reasons.MODEL_READY,
+}
+_NO: Final = {
+    Question.SERVER_LIVE: reasons.SERVER_NOT_LIVE,
+    Question.SERVER_READY: reasons.SERVER_NOT_READY,
+    Question.MODEL_READY: reasons.MODEL_NOT_READY,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class V2:
+    """Asks by `/v2/health/live`, `/v2/health/ready` and `/v2/models/{model}/ready`."""
+
+    name: str = "v2"
+
+    def path(self, question: Question, model_name: str | None = None) -> str | None:
+        """The route that asks."""
+        if question is Question.SERVER_LIVE:
+            return "/v2/health/live"
+        if question is Question.SERVER_READY:
+            return "/v2/health/ready"
+        return f"/v2/models/{escape_segment(model_name)}/ready"
+
+    def read(self, question: Question, answer: Answer, model_name: str | None = None) -> Reading:
+        """What the answer means: the status decides, unless the body says otherwise or comes from no model server.
+
+        Triton says 400 for a model unready and unknown alike; MLServer 400 while loading and 404 for unknown; KServe 503 and 404.
+        """
+        del model_name
+        if reading := not_about_health(answer):
+            return reading
+        if is_ok(answer.status):
+            return _read_ok(question, answer)
+        words = server_words(answer.body)
+        if answer.status == NOT_FOUND:
+            if question is Question.MODEL_READY:
+                return Reading(Verdict.NO, reasons.MODEL_NOT_FOUND, words)
+            return no_answer(reasons.NOT_FOUND, f"HTTP 404 {words}")
+        return Reading(Verdict.NO, _NO[question], words)
+
+
+def _read_ok(question: Question, answer: Answer) -> Reading:
+    if is_markup(answer.body, answer.headers.get("content-type", "")):
+        return no_answer(reasons.UNEXPECTED_ANSWER, f"HTTP {answer.status} with markup: {server_words(answer.body)}")
+    value = parse_json(answer.body)
+    key = "live" if question is Question.SERVER_LIVE else "ready"
+    if isinstance(value, dict) and key in value:
+        said = truth(value[key])
+        if said is None:
+            return no_answer(reasons.UNEXPECTED_ANSWER, f"the answer's `{key}` is neither true nor false")
+        if not said:
+            return Reading(Verdict.NO, _NO[question], server_words(answer.body))
+    return Reading(Verdict.YES, _YES[question])

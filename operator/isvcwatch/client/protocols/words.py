@@ -1,0 +1,101 @@
+"""Reads bodies: JSON if it is JSON, and the server's own words whatever it is.
+
+Bodies come from servers that nobody vouches for. Nothing here raises, and what it returns is one line of bounded length.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+DETAIL_LIMIT: Final = 256
+"""Characters of a reading's detail: fits a condition's message with room for what we add."""
+
+PARSED_LIMIT: Final = 1 << 20
+"""Bytes of a body that are parsed as JSON: every health answer known is below 100 KiB, and parsing 1 MiB takes milliseconds."""
+
+_LOOKED_AT: Final = 1 << 14
+"""Bytes of a body that is not JSON, from which words are taken."""
+
+_SPOKEN_KEYS: Final = ("error", "detail", "message", "msg", "error_message")
+"""Where servers put their words: `error` KServe, MLServer, Triton, TF Serving; `detail` FastAPI; `error.message` OpenAI's API;
+`message` TorchServe, Istio, many gateways; `msg` an item of FastAPI's `detail`; `error_message` TF Serving's model status."""
+
+_MOST_ITEMS: Final = 5
+_MOST_DEPTH: Final = 6
+_TITLE: Final = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
+_TAG: Final = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+
+
+class _NotJSON:
+    """The type of `NOT_JSON`."""
+
+
+NOT_JSON: Final = _NotJSON()
+"""What `parse_json` gives for a body that is not JSON (None is what JSON's null means)."""
+
+
+def parse_json(body: bytes) -> object:
+    """The value that the body holds, or `NOT_JSON`; a body too big, too deep or in no known encoding is `NOT_JSON`."""
+    if len(body) > PARSED_LIMIT:
+        return NOT_JSON
+    try:
+        value: object = json.loads(body)
+    except (ValueError, RecursionError):
+        return NOT_JSON
+    return value
+
+
+def is_markup(body: bytes, content_type: str = "") -> bool:
+    """Whether the body is HTML or XML: a captive portal, an ingress' error page, another kind of server."""
+    kind = content_type.partition(";")[0].strip().lower()
+    start = body[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
+    return start.startswith(b"<") or (bool(start) and kind in {"text/html", "application/xhtml+xml"})
+
+
+def one_line(text: str, limit: int = DETAIL_LIMIT) -> str:
+    """The text with every run of space and unprintable characters as one space, at most `limit` characters long."""
+    printable = "".join(character if character.isprintable() else " " for character in text[: 8 * limit])
+    line = " ".join(printable.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def server_words(body: bytes, limit: int = DETAIL_LIMIT) -> str:
+    """What the server says in a body of any kind, in one line; empty where it says nothing.
+
+    Args:
+        body: the body as it came, of any type and size.
+        limit: the most characters to return.
+    """
+    if not body.strip():
+        return ""
+    value = parse_json(body)
+    return one_line(_unparsed_words(body) if value is NOT_JSON else _words_of(value), limit)
+
+
+def _words_of(value: object, depth: int = 0) -> str:
+    if value is None or depth > _MOST_DEPTH:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        for key in _SPOKEN_KEYS:
+            if words := _words_of(value.get(key), depth + 1):
+                return words
+        return "" if not value or depth else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, list):
+        return "; ".join(filter(None, (_words_of(item, depth + 1) for item in value[:_MOST_ITEMS])))
+    return json.dumps(value)
+
+
+def _unparsed_words(body: bytes) -> str:
+    looked_at = body[:_LOOKED_AT]
+    if is_markup(looked_at):
+        text = looked_at.decode("utf-8", errors="replace")
+        title = _TITLE.search(text)
+        return title[1].strip() if title and title[1].strip() else _TAG.sub(" ", text)
+    if b"\0" in looked_at:
+        return f"{len(body)} bytes that are not text"
+    text = looked_at.decode("utf-8", errors="ignore")
+    return text if 2 * len(text) > len(looked_at) or text.isprintable() else f"{len(body)} bytes that are not text"

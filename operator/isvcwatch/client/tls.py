@@ -1,0 +1,65 @@
+"""Makes SSL contexts: once for all clients where the settings are the usual ones.
+
+Loading the CA bundle takes some 27 ms, far more than all else that a client's creation costs. httpx 0.28 deprecates paths in
+`verify` and all of `cert`, so the contexts are made here.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+
+if TYPE_CHECKING:
+    from isvcwatch.client.config import Cert, RESTConfig, Verify
+
+
+def ssl_context(config: RESTConfig) -> ssl.SSLContext:
+    """The context for a configuration; shared with all clients that have `verify=True`, no `cert` and the same `http2`.
+
+    Raises:
+        ValueError: `verify` or `cert` names a file that can't be used; the message says which.
+    """
+    if config.verify is True and config.cert is None:
+        return _usual_context(config.http2)
+    context = _verifying(config.verify)
+    if config.cert is not None:
+        _load_cert(context, config.cert)
+    return context
+
+
+@functools.cache
+def _usual_context(http2: bool) -> ssl.SSLContext:
+    """The usual CAs. One a flag, since httpcore sets the protocols that TLS negotiates (ALPN) on the context itself."""
+    del http2
+    return httpx.create_ssl_context()
+
+
+def _verifying(verify: Verify) -> ssl.SSLContext:
+    if isinstance(verify, ssl.SSLContext):
+        return verify
+    if isinstance(verify, bool):
+        return httpx.create_ssl_context(verify=verify)
+    if not isinstance(verify, str | os.PathLike):
+        raise ValueError(f"verify should be True, False, a path or an ssl.SSLContext, not {verify!r}")  # noqa: TRY004 - a setting
+    path = Path(verify)
+    try:
+        if path.is_dir():
+            return ssl.create_default_context(capath=path)
+        return ssl.create_default_context(cafile=path)
+    except OSError as error:  # ssl.SSLError is one
+        raise ValueError(f"verify: no certificates of authorities can be read from {str(path)!r}: {error}") from error
+
+
+def _load_cert(context: ssl.SSLContext, cert: Cert) -> None:
+    certificate, key, password = (*cert, None, None)[:3] if isinstance(cert, tuple) else (cert, None, None)
+    try:
+        # Without a password OpenSSL would ask for one on the terminal: an empty one makes it an error instead.
+        context.load_cert_chain(certificate, key, password if password is not None else "")
+    except (OSError, TypeError, ValueError) as error:
+        files = " and ".join(repr(str(file)) for file in (certificate, key) if file is not None)
+        raise ValueError(f"cert: the client's certificate can't be loaded from {files}: {error}") from error
