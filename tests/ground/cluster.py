@@ -218,7 +218,7 @@ class Cluster:
 
     def _wait_served(self, crd: Manifest) -> None:
         def served() -> bool:
-            listed = self.get(crd).get("status", {}).get("conditions", [])
+            listed = self.get(crd).get("status", {}).get("conditions") or []
             if not any(item["type"] == "Established" and item["status"] == "True" for item in listed):
                 return False
             group, versions = crd["spec"]["group"], crd["spec"]["versions"]
