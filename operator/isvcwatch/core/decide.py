@@ -19,13 +19,13 @@ class Notice:
 
     Attributes:
         reason: which edge.
-        warning: Warning, else Normal.
+        status: what ModelReady has become.
         cause: the condition's reason.
         message: the condition's message.
     """
 
     reason: EventReason
-    warning: bool
+    status: Status
     cause: str
     message: str
 
@@ -105,6 +105,6 @@ def _notice(record: Record) -> Notice | None:
     if verdict is None or verdict.status == record.announced:
         return None
     if verdict.status is Status.TRUE:
-        return Notice(EventReason.MODEL_RECOVERED, False, verdict.reason, verdict.message) if record.announced else None
+        return Notice(EventReason.MODEL_RECOVERED, verdict.status, verdict.reason, verdict.message) if record.announced else None
     reason = EventReason.MODEL_UNREADY if verdict.status is Status.FALSE else EventReason.MODEL_UNKNOWN
-    return Notice(reason, True, verdict.reason, verdict.message)
+    return Notice(reason, verdict.status, verdict.reason, verdict.message)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
 
-from isvcwatch.core.conditions import one_line
+from isvcwatch.core.conditions import Status, one_line
 from isvcwatch.kube import errors
 from isvcwatch.kube.backoff import pause
 from isvcwatch.kube.resources import EVENTS
@@ -121,7 +121,7 @@ class EventRecorder:
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
             "metadata": {"name": series.name, "namespace": isvc.namespace},
-            "type": "Warning" if notice.warning else "Normal",
+            "type": "Normal" if notice.status is Status.TRUE else "Warning",
             "reason": str(notice.reason),
             "action": ACTION,
             "note": one_line(f"{notice.cause}: {notice.message}", NOTE_LIMIT),

@@ -39,7 +39,7 @@ class ProbeError(Exception):
         return Finding(Status.UNKNOWN if self.reason in UNKNOWN else Status.FALSE, self.reason, self.message)
 
 
-def translate(error: Exception, url: str) -> ProbeError:
+def translate(error: Exception, url: str) -> ProbeError:  # noqa: PLR0911 -- a table
     """The named cause of what the transport raised.
 
     Args:

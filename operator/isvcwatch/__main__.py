@@ -1,0 +1,5 @@
+"""`python -m isvcwatch`."""
+
+from isvcwatch.cli import main
+
+main()

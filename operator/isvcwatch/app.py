@@ -1,0 +1,167 @@
+"""The one composition root: makes every part, joins them, runs them, and ends them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import signal
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import structlog
+
+from isvcwatch.core.conditions import Status
+from isvcwatch.core.health import Finding, Round
+from isvcwatch.core.reasons import MEANINGS, Reason
+from isvcwatch.kube.api import Api
+from isvcwatch.kube.connection import connect
+from isvcwatch.kube.events import EventRecorder
+from isvcwatch.kube.inventory import Inventory
+from isvcwatch.kube.preflight import Preflight
+from isvcwatch.kube.status_writer import StatusWriter
+from isvcwatch.kube.watch import Watch
+from isvcwatch.probing.addresses import AddressPolicy
+from isvcwatch.probing.prober import Prober
+from isvcwatch.probing.scheduler import Scheduler
+from isvcwatch.probing.transport import Transport
+from isvcwatch.telemetry.http import HttpServer
+from isvcwatch.telemetry.metrics import Metrics, ModelSample
+from isvcwatch.watcher import Watcher
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine, Iterable
+
+    from isvcwatch.core.targets import Target
+    from isvcwatch.kube.connection import Connection
+    from isvcwatch.settings import Settings
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+STALE_TICK: Final = 15.0
+"""Seconds without a scheduler tick after which the process is not live: 750 ticks."""
+
+CRASHED: Final = Finding(Status.UNKNOWN, Reason.PROBE_FAILED, MEANINGS[Reason.PROBE_FAILED])
+
+
+class Operator:
+    """The operator's parts, joined. Nothing here decides anything."""
+
+    def __init__(self, settings: Settings, connection: Connection) -> None:
+        self._settings = settings
+        self._connection = connection
+        self._ended: str = ""
+        api = Api(connection)
+        self._inventory = Inventory()
+        self._transport = Transport(AddressPolicy(settings.allow_cidrs))
+        self._scheduler = Scheduler(self._probe)
+        self._watcher = Watcher(settings.policy, self._scheduler, self._request_write, lambda: datetime.now(UTC))
+        self._metrics = Metrics(self._samples, self._watcher.counts)
+        self._prober = Prober(self._transport, self._metrics)
+        self._recorder = EventRecorder(api, self._metrics)
+        self._writer = StatusWriter(api, self._inventory, self._recorder, self._watcher, self._metrics)
+        self._preflight = Preflight(api, self._inventory, settings.namespaces)
+        self._watch = Watch(connection, self._inventory, settings.namespaces)
+        self._http = HttpServer(self._metrics, self._not_live, self._not_ready)
+        self._inventory.subscribe(self._watcher)
+
+    async def run(self) -> None:
+        """Run until the process is told to end.
+
+        Raises:
+            BindError: the HTTP address can't be listened at.
+        """
+        port = await self._http.start(self._settings.http_host, self._settings.http_port)
+        log.info("serving", host=self._settings.http_host, port=port, paths=["/livez", "/readyz", "/metrics"])
+        stop = asyncio.Event()
+        try:
+            async with _running(
+                scheduler=self._scheduler.run(), status_writer=self._writer.run(), event_recorder=self._recorder.run()
+            ) as parts:
+                for task in parts:
+                    task.add_done_callback(functools.partial(self._part_ended, stop=stop))
+                resources = await _unless_stopped(self._preflight.run(), stop)
+                if resources is not None:
+                    await self._watch.run(resources, stop)
+        finally:
+            await self._transport.aclose()
+            await self._http.stop()
+        log.info("ended")
+
+    async def _probe(self, target: Target) -> None:
+        try:
+            found = await self._prober.round(target)
+        except Exception:  # a bug must not look like health, nor end the others' probing
+            log.exception("probe_crashed", namespace=target.namespace, name=target.name)
+            found = Round(CRASHED, CRASHED, CRASHED)
+        self._watcher.observed(target, found)
+
+    def _request_write(self, uid: str) -> None:
+        self._writer.request(uid)
+
+    def _samples(self) -> Iterable[ModelSample]:
+        for watched in self._watcher:
+            verdict = watched.record.health.model_ready.verdict if watched.record else None
+            if verdict:
+                yield ModelSample(watched.isvc.namespace, watched.isvc.name, verdict.status, verdict.reason)
+
+    def _part_ended(self, task: asyncio.Task[None], stop: asyncio.Event) -> None:
+        """A loop that has ended by itself is a bug: say so, and end, for the kubelet to start anew."""
+        if not task.cancelled():
+            self._ended = task.get_name()
+            log.error("part_ended", part=self._ended, exc_info=task.exception())
+            stop.set()
+
+    def _not_live(self) -> str:
+        if self._ended:
+            return f"the {self._ended} has ended"
+        age = asyncio.get_running_loop().time() - self._scheduler.last_tick
+        return f"the scheduler has not ticked for {age:.0f} s" if age > STALE_TICK else ""
+
+    def _not_ready(self) -> str:
+        waiting_for = self._preflight.waiting_for
+        return f"waiting: {waiting_for}" if waiting_for else self._not_live()
+
+
+@contextlib.asynccontextmanager
+async def _running(**parts: Coroutine[None, None, None]) -> AsyncIterator[list[asyncio.Task[None]]]:
+    """Tasks for as long as the block runs: made before kopf starts, since kopf cancels every task that comes after it."""
+    tasks = [asyncio.create_task(part, name=name) for name, part in parts.items()]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _unless_stopped(work: Coroutine[None, None, T], stop: asyncio.Event) -> T | None:
+    """The work's result, or None where the process was told to end first. kopf takes the signals over when it starts."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    doing, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if doing.done():
+        return doing.result()
+    doing.cancel()
+    await asyncio.gather(doing, return_exceptions=True)
+    return None
+
+
+async def run(settings: Settings) -> None:
+    """Find the cluster and run the operator in it.
+
+    Raises:
+        ConfigError: no usable credentials for a cluster.
+        BindError: the HTTP address can't be listened at.
+    """
+    connection = await connect(settings.kubeconfig, settings.context)
+    log.info("starting", server=connection.server, namespaces=settings.namespaces or "all", period=settings.policy.period)
+    try:
+        await Operator(settings, connection).run()
+    finally:
+        await connection.close()

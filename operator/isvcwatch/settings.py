@@ -1,0 +1,209 @@
+"""What can be set, by flag or by environment, checked once at start."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, fields
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import TYPE_CHECKING, Final
+
+from isvcwatch.core.policy import ProbePolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+ENVIRONMENT_PREFIX: Final = "ISVCWATCH_"
+
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+LOG_FORMATS: Final = ("json", "console")
+
+UNITS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class SettingsError(ValueError):
+    """Settings that can't be used.
+
+    Attributes:
+        problems: one line each, saying what to write instead.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the operator runs.
+
+    Attributes:
+        kubeconfig: path of a kubeconfig; empty to look in the usual places.
+        context: its context to use; empty for the current one.
+        namespaces: those to watch; empty for all.
+        policy: how services are probed that don't say otherwise.
+        allow_cidrs: ranges that targets may be in, whatever they are.
+        http_host: address that /livez, /readyz and /metrics are served at.
+        http_port: its port; 0 for any free one.
+        log_format: "json" or "console".
+        log_level: "debug", "info", "warning" or "error".
+    """
+
+    kubeconfig: str = ""
+    context: str = ""
+    namespaces: tuple[str, ...] = ()
+    policy: ProbePolicy = field(default_factory=ProbePolicy)
+    allow_cidrs: tuple[IPv4Network | IPv6Network, ...] = ()
+    http_host: str = "127.0.0.1"
+    http_port: int = 8080
+    log_format: str = "json"
+    log_level: str = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One thing that can be set.
+
+    Attributes:
+        flag: as on the command line, without its dashes.
+        metavar: what its value is, for the help.
+        help: one line.
+        parse: from text to value; raises ValueError saying what to write.
+        many: may be given more than once; in the environment, joined by commas.
+    """
+
+    flag: str
+    metavar: str
+    help: str
+    parse: Callable[[str], object]
+    many: bool = False
+
+    @property
+    def variable(self) -> str:
+        """Its name in the environment."""
+        return ENVIRONMENT_PREFIX + self.flag.replace("-", "_").upper()
+
+    @property
+    def key(self) -> str:
+        """Its name among parsed values."""
+        return self.flag.replace("-", "_")
+
+
+def duration(text: str) -> float:
+    """Seconds: a plain number, or one with ms, s, m or h."""
+    found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)(ms|s|m|h|)", text.strip())
+    if not found:
+        raise ValueError("write a number of seconds, such as 10 or 2.5, or one with a unit, such as 500ms or 1m")
+    return float(found[1]) * UNITS[found[2]]
+
+
+def _duration_from(least: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        seconds = duration(text)
+        if not least <= seconds <= UNITS["h"]:
+            raise ValueError(f"write a time from {least:g} seconds to an hour")
+        return seconds
+
+    return parse
+
+
+def threshold(text: str) -> int:
+    """A number of rounds in a row."""
+    if not re.fullmatch(r"[0-9]{1,4}", text.strip()) or int(text) < 1:
+        raise ValueError("write a whole number from 1 to 9999")
+    return int(text)
+
+
+def network(text: str) -> IPv4Network | IPv6Network:
+    """A range of addresses."""
+    try:
+        return ip_network(text.strip())
+    except ValueError as error:
+        raise ValueError(f"write a range such as 10.0.0.0/8 or fd00::/8 ({error})") from error
+
+
+def bind(text: str) -> tuple[str, int]:
+    """HOST:PORT, [IPV6]:PORT or :PORT."""
+    host, colon, port = text.strip().rpartition(":")
+    if not colon or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535 or (":" in host and not host.startswith("[")):  # noqa: PLR2004
+        raise ValueError("write HOST:PORT, such as 0.0.0.0:8080 or [::]:8080")
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 -- ":8080" means every interface, as everywhere
+
+
+def namespace(text: str) -> str:
+    """A namespace's name."""
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", text.strip()):
+        raise ValueError("write a namespace's name: small letters, digits and dashes")
+    return text.strip()
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """One of a few words, in any case."""
+
+    def parse(text: str) -> str:
+        if text.strip().lower() not in choices:
+            raise ValueError(f"write one of {', '.join(choices)}")
+        return text.strip().lower()
+
+    return parse
+
+
+CLUSTER_OPTIONS: Final = (
+    Option("kubeconfig", "PATH", "kubeconfig; else KUBECONFIG, the pod's service account, ~/.kube/config", str),
+    Option("context", "NAME", "context of the kubeconfig; else its current one", str),
+)
+POLICY_OPTIONS: Final = (
+    Option("period", "SECONDS", "time between two rounds of a target (default 10)", _duration_from(0.1)),
+    Option("timeout", "SECONDS", "time that one request may take (default 2)", _duration_from(0.001)),
+    Option("initial-delay", "SECONDS", "time in which a new target is left alone (default 0)", _duration_from(0.0)),
+    Option("failure-threshold", "N", "rounds in a row that must fail before a verdict says so (default 3)", threshold),
+    Option("success-threshold", "N", "rounds in a row that must succeed before a verdict says so (default 1)", threshold),
+)
+RUN_OPTIONS: Final = (
+    *CLUSTER_OPTIONS,
+    Option("namespace", "NAME", "namespace to watch; may be repeated; all where none is named", namespace, many=True),
+    *POLICY_OPTIONS,
+    Option("allow-cidr", "CIDR", "range that targets may be in, whatever it is; may be repeated", network, many=True),
+    Option("http-bind", "HOST:PORT", "where /livez, /readyz and /metrics are served (default 127.0.0.1:8080)", bind),
+    Option("log-format", "FORMAT", "json or console (default json)", one_of(*LOG_FORMATS)),
+    Option("log-level", "LEVEL", "debug, info, warning or error (default info)", one_of(*LOG_LEVELS)),
+)
+
+
+def read(options: Sequence[Option], flags: Mapping[str, Sequence[str]], environment: Mapping[str, str]) -> Settings:
+    """The settings; a flag beats its variable in the environment.
+
+    Args:
+        options: those that the command takes.
+        flags: what the command line gave, by option key; empty where it gave none.
+        environment: the process's.
+
+    Raises:
+        SettingsError: values that can't be used, all of them named.
+    """
+    values: dict[str, object] = {}
+    problems: list[str] = []
+    for option in options:
+        given, where = list(flags.get(option.key) or ()), f"--{option.flag}"
+        if not given and environment.get(option.variable, "").strip():
+            text = environment[option.variable]
+            given, where = [part for part in text.split(",") if part.strip()] if option.many else [text], option.variable
+        parsed = []
+        for text in given:
+            try:
+                parsed.append(option.parse(text))
+            except ValueError as error:
+                problems.append(f"{where}={text}: {error}")
+        if parsed:
+            values[option.key] = tuple(parsed) if option.many else parsed[-1]
+    if problems:
+        raise SettingsError(problems)
+    return _settings(values)
+
+
+def _settings(values: dict[str, object]) -> Settings:
+    policy = ProbePolicy(**{f.name: values.pop(f.name) for f in fields(ProbePolicy) if f.name in values})  # type: ignore[arg-type]
+    renamed = {"namespaces": "namespace", "allow_cidrs": "allow_cidr"}
+    given: dict[str, object] = {name: values.pop(key) for name, key in renamed.items() if key in values}
+    if "http_bind" in values:
+        given["http_host"], given["http_port"] = values.pop("http_bind")  # type: ignore[misc]  # `bind` returns a pair
+    return Settings(**given, **values, policy=policy)  # type: ignore[arg-type]  # each option's parser gives its field's type

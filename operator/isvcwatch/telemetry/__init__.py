@@ -1,0 +1,1 @@
+"""How the operator itself is seen: logs, metrics, and whether it lives."""

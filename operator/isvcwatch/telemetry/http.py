@@ -1,0 +1,59 @@
+"""`/livez`, `/readyz` and `/metrics`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from isvcwatch.telemetry.metrics import Metrics
+
+
+class BindError(Exception):
+    """The address can't be listened at."""
+
+
+class HttpServer:
+    """Serves what probes and Prometheus ask for.
+
+    Args:
+        metrics: what /metrics answers.
+        live: what keeps the process from being live, in words; empty where nothing does.
+        ready: likewise, what keeps it from being ready.
+    """
+
+    def __init__(self, metrics: Metrics, live: Callable[[], str], ready: Callable[[], str]) -> None:
+        self._metrics = metrics
+        app = web.Application()
+        app.router.add_get("/livez", self._check(live))
+        app.router.add_get("/readyz", self._check(ready))
+        app.router.add_get("/metrics", self._exposition)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; the port that it became."""
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError as error:
+            raise BindError(f"can't listen at {host}:{port}: {error.strerror}; choose another with --http-bind") from error
+        return int(self._runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        """Close."""
+        await self._runner.cleanup()
+
+    @staticmethod
+    def _check(wrong: Callable[[], str]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def answer(_request: web.Request) -> web.Response:
+            words = wrong()
+            return web.Response(text=f"{words or 'ok'}\n", status=503 if words else 200)
+
+        return answer
+
+    async def _exposition(self, _request: web.Request) -> web.Response:
+        return web.Response(body=self._metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})

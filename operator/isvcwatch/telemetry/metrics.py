@@ -1,0 +1,98 @@
+"""Prometheus metrics. What is known of each service is read from the records at each scrape, so that no series outlives its object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, Info, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from isvcwatch.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from prometheus_client.metrics_core import Metric
+
+SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSample:
+    """What is held of one service.
+
+    Attributes:
+        namespace: the object's namespace.
+        name: the object's name.
+        status: "True", "False" or "Unknown".
+        reason: why.
+    """
+
+    namespace: str
+    name: str
+    status: str
+    reason: str
+
+
+class _Fleet(Collector):
+    """Series of the services, made at each scrape."""
+
+    def __init__(self, models: Callable[[], Iterable[ModelSample]], counts: Callable[[], Mapping[str, int]]) -> None:
+        self._models = models
+        self._counts = counts
+
+    def collect(self) -> Iterator[Metric]:
+        """The families."""
+        labels = ("namespace", "name", "reason")
+        ready = GaugeMetricFamily(
+            "isvcwatch_model_ready", "1 where the model answers that it is ready, 0 where it does not; absent while unknown", labels=labels
+        )
+        unknown = GaugeMetricFamily("isvcwatch_model_unknown", "1 where it can't be told whether the model is ready", labels=labels)
+        for model in self._models():
+            family, value = (unknown, 1.0) if model.status == "Unknown" else (ready, float(model.status == "True"))
+            family.add_metric((model.namespace, model.name, model.reason), value)
+        targets = GaugeMetricFamily("isvcwatch_targets", "InferenceServices by what is done about them", labels=("state",))
+        counts = self._counts()
+        for state in ("probed", "skipped", "misconfigured"):
+            targets.add_metric((state,), counts.get(state, 0))
+        yield from (ready, unknown, targets)
+
+
+class Metrics:
+    """All that is measured, in a registry of its own."""
+
+    def __init__(self, models: Callable[[], Iterable[ModelSample]], counts: Callable[[], Mapping[str, int]]) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(_Fleet(models, counts))
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+        self._probes = Counter("isvcwatch_probes", "Requests to model servers by outcome", ("outcome",), registry=self._registry)
+        self._seconds = Histogram(
+            "isvcwatch_probe_duration_seconds", "Time that a request to a model server took", buckets=SECONDS, registry=self._registry
+        )
+        self._writes = Counter("isvcwatch_status_writes", "Tries to write a status by result", ("result",), registry=self._registry)
+        self._events = Counter("isvcwatch_events", "Events by reason and result", ("reason", "result"), registry=self._registry)
+        Info("isvcwatch_build", "The version that runs", registry=self._registry).info({"version": __version__})
+
+    def probe(self, outcome: str, seconds: float) -> None:
+        """A request to a model server has ended."""
+        self._probes.labels(outcome).inc()
+        self._seconds.observe(seconds)
+
+    def status_write(self, result: str) -> None:
+        """A try to write a status has ended."""
+        self._writes.labels(result).inc()
+
+    def event(self, reason: str, result: str) -> None:
+        """An Event was created, repeated or lost."""
+        self._events.labels(reason, result).inc()
+
+    def exposition(self) -> bytes:
+        """All series in Prometheus' text format."""
+        return generate_latest(self._registry)

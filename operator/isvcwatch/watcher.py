@@ -1,0 +1,177 @@
+"""The middle of the way: what is remembered of each service, between what is heard, what is found out and what is said.
+
+Knows no API server and no HTTP: the schedule and the writer are given to it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from isvcwatch.core.conditions import Status, timestamp
+from isvcwatch.core.decide import Record, decide, seed, told
+from isvcwatch.core.derive import derive
+from isvcwatch.core.health import Finding, Health
+from isvcwatch.core.reasons import Reason
+from isvcwatch.core.targets import Misconfigured, Skipped, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from isvcwatch.core.decide import Decision
+    from isvcwatch.core.health import Round
+    from isvcwatch.core.objects import InferenceService, Runtime
+    from isvcwatch.core.policy import ProbePolicy
+
+log = structlog.get_logger(__name__)
+
+
+class Schedule(Protocol):
+    """Who sees to it that targets are probed."""
+
+    def set(self, target: Target, delay: float = 0.0) -> None:
+        """Probe it from now on, not before `delay` seconds."""
+
+    def remove(self, uid: str) -> None:
+        """Probe it no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A service, and what is remembered of it.
+
+    Attributes:
+        isvc: as last heard of.
+        outcome: what is done about it.
+        record: what is held to be so; None while it is left alone.
+        stopped: it was stopped when last looked at: what its conditions say is from before.
+    """
+
+    isvc: InferenceService
+    outcome: Target | Skipped | Misconfigured
+    record: Record | None
+    stopped: bool = False
+
+
+class Watcher:
+    """Keeps a record of each service; asks for a write when the object doesn't say what the record holds."""
+
+    def __init__(
+        self, defaults: ProbePolicy, schedule: Schedule, request_write: Callable[[str], None], clock: Callable[[], datetime]
+    ) -> None:
+        self._defaults = defaults
+        self._schedule = schedule
+        self._request_write = request_write
+        self._clock = clock
+        self._watched: dict[str, Watched] = {}
+
+    def __iter__(self) -> Iterator[Watched]:
+        return iter(self._watched.values())
+
+    def counts(self) -> Counter[str]:
+        """How many services are probed, skipped and misconfigured."""
+        kinds = {Target: "probed", Skipped: "skipped", Misconfigured: "misconfigured"}
+        return Counter(kinds[type(watched.outcome)] for watched in self)
+
+    # What is heard from the cluster.
+
+    def changed(self, isvc: InferenceService, runtime: Runtime | None) -> None:
+        """A service is new or has changed, or its runtime has."""
+        before = self._watched.get(isvc.uid)
+        outcome = derive(isvc, runtime, self._defaults).outcome
+        record = self._record(isvc, outcome, before)
+        self._watched[isvc.uid] = Watched(isvc, outcome, record, isvc.stopped)
+        if before is None or before.outcome != outcome:
+            self._reschedule(isvc, outcome, record)
+        self._say(isvc.uid)
+
+    def gone(self, uid: str) -> None:
+        """A service is no more."""
+        if self._watched.pop(uid, None):
+            self._schedule.remove(uid)
+
+    # What is found out.
+
+    def observed(self, target: Target, found: Round) -> None:
+        """A round of a target has ended. One of a target that has changed meanwhile is nobody's."""
+        watched = self._watched.get(target.uid)
+        if watched is None or watched.record is None or watched.outcome != target:
+            return
+        health = watched.record.health.observe(found, target.policy)
+        self._log_turns(watched, health)
+        self._watched[target.uid] = replace(watched, record=replace(watched.record, health=health))
+        self._say(target.uid)
+
+    # What is said.
+
+    def plan(self, uid: str) -> tuple[InferenceService, Decision] | None:
+        """What is to be done about a service as it now stands."""
+        watched = self._watched.get(uid)
+        if watched is None or watched.record is None:
+            return None
+        decision = decide(watched.record, watched.isvc, timestamp(self._clock()))
+        return (watched.isvc, decision) if decision else None
+
+    def done(self, uid: str, decision: Decision) -> None:
+        """A plan has been carried out."""
+        watched = self._watched.get(uid)
+        if watched and watched.record and decision.notice:
+            self._watched[uid] = replace(watched, record=replace(watched.record, announced=decision.notice.status))
+
+    def _say(self, uid: str) -> None:
+        if self.plan(uid):
+            self._request_write(uid)
+        else:
+            watched = self._watched[uid]
+            if watched.record:  # a first True needs no telling, and counts as told
+                self._watched[uid] = replace(watched, record=told(watched.record))
+
+    def _record(self, isvc: InferenceService, outcome: Target | Skipped | Misconfigured, before: Watched | None) -> Record | None:
+        """What is held to be so after a change of the object."""
+        if isinstance(outcome, Skipped):
+            return None
+        if before is None or before.record is None:
+            # After a stop it is judged afresh: what the conditions say, if KServe has left them, is from before.
+            record = Record(Health()) if before and before.stopped else seed(isvc)
+        elif before.outcome != outcome:
+            record = replace(before.record, health=before.record.health.restarted())
+        else:
+            record = before.record
+        if isinstance(outcome, Misconfigured):
+            record = replace(record, health=record.health.declare(Finding(Status.UNKNOWN, outcome.reason, outcome.message)))
+        return record
+
+    def _reschedule(self, isvc: InferenceService, outcome: Target | Skipped | Misconfigured, record: Record | None) -> None:
+        at = {"namespace": isvc.namespace, "name": isvc.name}
+        if isinstance(outcome, Target):
+            known = record is not None and any(True for _ in record.health.verdicts())
+            self._schedule.set(outcome, 0.0 if known else outcome.policy.initial_delay)
+            log.info("watching", **at, urls=[hop.base_url for hop in outcome.hops], model=outcome.hops[0].model_name)
+            return
+        self._schedule.remove(isvc.uid)
+        if isinstance(outcome, Misconfigured):
+            log.warning("cannot_be_watched", **at, reason=outcome.reason, why=outcome.message)
+        elif outcome.reason is not Reason.NO_ADDRESS:
+            log.info("left_alone", **at, reason=outcome.reason, why=outcome.message)
+
+    def _log_turns(self, watched: Watched, after: Health) -> None:
+        """One line for each verdict that has changed; none for a probe."""
+        before = dict(watched.record.health.verdicts()) if watched.record else {}
+        for kind, verdict in after.verdicts():
+            was = before.get(kind)
+            if was is not verdict and not verdict.same_as(was):
+                say = log.info if verdict.status is Status.TRUE else log.warning
+                say(
+                    "transition",
+                    namespace=watched.isvc.namespace,
+                    name=watched.isvc.name,
+                    condition=kind,
+                    before=was.status if was else None,
+                    after=verdict.status,
+                    reason=verdict.reason,
+                    message=verdict.message,
+                )
