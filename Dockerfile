@@ -1,5 +1,5 @@
-# The operator's image. Everything installed in it comes from a lock file with hashes; the final stage has neither pip nor
-# a compiler of its own, runs as nobody in particular and writes nothing, so a read-only root filesystem suits it.
+# The operator's image. What is installed in it comes from a lock file with hashes. The final stage has no compiler, and its
+# environment no pip; it runs as nobody in particular and writes nothing, so a read-only root filesystem suits it.
 #
 #   docker build -t isvcwatch:0.1.0 .
 
