@@ -46,6 +46,10 @@ STALE_TICK: Final = 15.0
 CRASHED: Final = Finding(Status.UNKNOWN, Reason.PROBE_FAILED, MEANINGS[Reason.PROBE_FAILED])
 
 
+class EndedError(Exception):
+    """A part has ended that must not, so the process ends too, for the kubelet to start it anew."""
+
+
 class Operator:
     """The operator's parts, joined. Nothing here decides anything."""
 
@@ -72,10 +76,12 @@ class Operator:
 
         Raises:
             BindError: the HTTP address can't be listened at.
+            EndedError: a part has ended by itself.
         """
         port = await self._http.start(self._settings.http_host, self._settings.http_port)
         log.info("serving", host=self._settings.http_host, port=port, paths=["/livez", "/readyz", "/metrics"])
         stop = asyncio.Event()
+        _end_by_signal(stop)
         try:
             async with _running(
                 scheduler=self._scheduler.run(), status_writer=self._writer.run(), event_recorder=self._recorder.run()
@@ -84,10 +90,12 @@ class Operator:
                     task.add_done_callback(functools.partial(self._part_ended, stop=stop))
                 resources = await _unless_stopped(self._preflight.run(), stop)
                 if resources is not None:
-                    await self._watch.run(resources, stop)
+                    await self._watch.run(resources, stop, started=functools.partial(_end_by_signal, stop))
         finally:
             await self._transport.aclose()
             await self._http.stop()
+        if self._ended or not stop.is_set():
+            raise EndedError(f"the {self._ended or 'watch'} has ended by itself; the log says why")
         log.info("ended")
 
     async def _probe(self, target: Target) -> None:
@@ -137,11 +145,14 @@ async def _running(**parts: Coroutine[None, None, None]) -> AsyncIterator[list[a
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _unless_stopped(work: Coroutine[None, None, T], stop: asyncio.Event) -> T | None:
-    """The work's result, or None where the process was told to end first. kopf takes the signals over when it starts."""
-    loop = asyncio.get_running_loop()
+def _end_by_signal(stop: asyncio.Event) -> None:
+    """End in order on SIGINT and SIGTERM. Done again once kopf has taken them for itself."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+
+async def _unless_stopped(work: Coroutine[None, None, T], stop: asyncio.Event) -> T | None:
+    """The work's result, or None where the process was told to end first."""
     doing, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
     await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
@@ -158,6 +169,7 @@ async def run(settings: Settings) -> None:
     Raises:
         ConfigError: no usable credentials for a cluster.
         BindError: the HTTP address can't be listened at.
+        EndedError: a part has ended by itself.
     """
     connection = await connect(settings.kubeconfig, settings.context)
     log.info("starting", server=connection.server, namespaces=settings.namespaces or "all", period=settings.policy.period)

@@ -92,7 +92,7 @@ def _run(parsed: argparse.Namespace) -> int:
     logs.configure(chosen.log_format, chosen.log_level)
     try:
         asyncio.run(app.run(chosen))
-    except (ConfigError, BindError) as error:
+    except (ConfigError, BindError, app.EndedError) as error:
         raise UsageError(str(error)) from error
     return 0
 

@@ -6,6 +6,7 @@ The rules are KServe's own: what its controller writes into the status, and how 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -234,7 +235,7 @@ class _Deriving:
 def _model_name_argument(spec: ComponentSpec | None) -> str:
     """The value of `--model_name` as KServe's own servers take it: with `=` or as the next argument, `_` or `-`."""
     arguments = spec.arguments if spec else ()
-    for argument, following in zip(arguments, (*arguments[1:], ""), strict=True):
+    for argument, following in pairwise((*arguments, "")):
         flag, equals, value = argument.partition("=")
         if flag in {"--model_name", "--model-name", "--served-model-name"}:
             found = value if equals else following

@@ -91,4 +91,7 @@ class Inventory:
     def _tell(self, isvc: InferenceService) -> None:
         runtime = self.runtime_of(isvc)
         for listener in self._listeners:
-            listener.changed(isvc, runtime)
+            try:
+                listener.changed(isvc, runtime)
+            except Exception:  # a bug that one object brings out must not cost the others their watcher
+                log.exception("object_failed", namespace=isvc.namespace, name=isvc.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,8 +13,7 @@ from isvcwatch.core.objects import RuntimeKey
 from isvcwatch.kube.resources import INFERENCE_SERVICES
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from isvcwatch.kube.connection import Connection
     from isvcwatch.kube.inventory import Inventory
@@ -40,8 +40,8 @@ def settings() -> kopf.OperatorSettings:
     chosen.posting.enabled = False
     chosen.scanning.disabled = True  # the preflight has seen to it that the resources are there; saves the rights to watch CRDs
     chosen.networking.error_backoffs = EndlessBackoff()
-    chosen.watching.server_timeout = 300.0
-    chosen.watching.client_timeout = 330.0
+    chosen.watching.server_timeout = 300  # whole seconds: the API server refuses a fraction
+    chosen.watching.client_timeout = 330
     chosen.watching.connect_timeout = 10.0
     chosen.watching.chunk_size = 500  # facts of 10,000 objects: 7 s and 235 MB, against 11 s and 290 MB unpaged
     chosen.queueing.idle_timeout = 1.0
@@ -56,9 +56,16 @@ class Watch:
         self._inventory = inventory
         self._namespaces = tuple(namespaces)
 
-    async def run(self, resources: Iterable[Resource], stop: asyncio.Event) -> None:
-        """Watch until `stop` is set, or the process is told to end."""
-        await kopf.operator(
+    async def run(self, resources: Iterable[Resource], stop: asyncio.Event, started: Callable[[], None]) -> None:
+        """Watch until `stop` is set.
+
+        Args:
+            resources: what to watch; all of them must be served.
+            stop: ends it.
+            started: called once kopf has taken the process's signals for itself, to take them back: ended by them it lingers for 5 s.
+        """
+        others = asyncio.all_tasks()
+        tasks = await kopf.spawn_tasks(
             registry=self._registry(resources),
             settings=settings(),
             standalone=True,
@@ -66,6 +73,8 @@ class Watch:
             namespaces=self._namespaces,
             stop_flag=stop,
         )
+        started()
+        await kopf.run_tasks(tasks, ignored=others)
 
     def _registry(self, resources: Iterable[Resource]) -> kopf.OperatorRegistry:
         """Handlers are glue: each takes an event in, and no more."""

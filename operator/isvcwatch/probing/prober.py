@@ -85,6 +85,8 @@ class Prober:
             self.ask(hop, Question.SERVER_LIVE, timeout),
             self.ask(hop, Question.SERVER_READY, timeout),
         )
+        if ready.reason == Reason.NO_SUCH_ROUTE:
+            ready = _as_ready_as_live(live)
         if model.status is Status.TRUE and ready.status is not Status.TRUE:
             model = ready
         return Round(live, ready, model)
@@ -115,6 +117,13 @@ def _finding(reading: Reading, url: str, status: int) -> Finding:
     no = reading.verdict is Verdict.NO or reading.reason in DOWN
     said = f": {reading.detail}" if reading.detail else ""
     return Finding(Status.FALSE if no else Status.UNKNOWN, reading.reason, f"{url} answered {status}{said}")
+
+
+def _as_ready_as_live(live: Finding) -> Finding:
+    """The server's readiness in a protocol that has no route for it (V1): a server that answers is all that can be known to be ready."""
+    if live.status is Status.TRUE:
+        return Finding(Status.TRUE, Reason.SERVER_READY, "the server answers; its protocol has no route for more")
+    return live
 
 
 def _naming(finding: Finding, component: str) -> Finding:
