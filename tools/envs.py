@@ -95,6 +95,16 @@ def install(name: str, target: Path, python: str) -> None:
     run(target / "bin/python", "-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps", "-r", lock_file(name))
 
 
+def install_project(target: Path) -> None:
+    """The project itself, editable: its command and its version come from the work tree."""
+    options = ("--quiet", "--no-deps", "--no-build-isolation")
+    uv = shutil.which("uv")
+    pip: tuple[str | Path, ...] = (
+        (uv, "pip", "install", "--python", target / "bin/python") if uv else (target / "bin/python", "-m", "pip", "install")
+    )
+    run(*pip, *options, "--editable", ROOT)
+
+
 def ensure(name: str, target: Path | None = None) -> Path:
     """The environment of `requirements/<name>.txt`, made if it is not there yet.
 
@@ -131,7 +141,10 @@ def main(arguments: list[str]) -> None:
     if not arguments or not lock_file(arguments[0]).is_file():
         fail(f"usage: envs.py NAME [DIRECTORY]; NAME is one of {sorted(p.stem for p in lock_file('x').parent.glob('*.txt'))}")
     try:
-        print(ensure(arguments[0], Path(arguments[1]).resolve() if arguments[1:] else None))
+        target = ensure(arguments[0], Path(arguments[1]).resolve() if arguments[1:] else None)
+        if arguments[0] == "dev":
+            install_project(target)
+        print(target)
     except Missing as error:
         fail(str(error))
 
