@@ -81,15 +81,12 @@ class InferRequest:
             InvalidInput: the body is no request.
         """
         head, rest = unframe(req_bytes, json_length, "the request")
-        outputs = head.get("outputs")
-        if not isinstance(outputs, list | None):
-            raise InvalidInput("the request's 'outputs' is no list")
         return cls(
             model_name=model_name,
             infer_inputs=tensors_from(head, "inputs", rest, InferInput),
             request_id=head.get("id"),
-            parameters=head.get("parameters"),
-            request_outputs=None if outputs is None else [RequestedOutput(out["name"], out.get("parameters")) for out in outputs],
+            parameters=_parameters_of(head),
+            request_outputs=_requested_outputs(head.get("outputs")),
         )
 
     def to_rest(self) -> tuple[dict[str, Any] | bytes, int | None]:
@@ -207,13 +204,12 @@ class InferResponse:
 
     @classmethod
     def _of(cls, head: dict[str, Any], rest: bytes) -> InferResponse:
-        parameters = head.get("parameters")
         return cls(
             response_id=head.get("id"),
             model_name=head.get("model_name"),
             infer_outputs=tensors_from(head, "outputs", rest, InferOutput),
             model_version=head.get("model_version"),
-            parameters=parameters if isinstance(parameters, dict) else None,
+            parameters=_parameters_of(head),
         )
 
     def to_rest(self) -> tuple[dict[str, Any] | bytes, int | None]:
@@ -265,6 +261,19 @@ class InferResponse:
     def __repr__(self) -> str:
         """Names and shapes; never the data."""
         return f"InferResponse(model_name={self.model_name!r}, id={self.id!r}, outputs={self.outputs!r})"
+
+
+def _parameters_of(head: dict[str, Any]) -> Parameters | None:
+    parameters = head.get("parameters")
+    return parameters if isinstance(parameters, dict) else None
+
+
+def _requested_outputs(outputs: object) -> list[RequestedOutput] | None:
+    if outputs is None:
+        return None
+    if not isinstance(outputs, list) or not all(isinstance(out, dict) and isinstance(out.get("name"), str) for out in outputs):
+        raise InvalidInput("the request's 'outputs' is no list of named outputs")
+    return [RequestedOutput(out["name"], _parameters_of(out)) for out in outputs]
 
 
 def _set_raws(tensors: Sequence[Tensor], raws: Sequence[bytes] | None) -> None:

@@ -1,0 +1,148 @@
+"""What really goes over a socket: names, redirects, half responses, floods, drips, TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+
+import httpx
+import pytest
+
+from isvcwatch.client import HTTPStatusError, InferenceRESTClient, RESTConfig
+from tests.unit.client.support import http, raw_server
+
+ALIVE = http("200 OK", b'{"status":"alive"}')
+
+
+@pytest.mark.parametrize(
+    ("name", "segment"),
+    [
+        ("..", "%2E%2E"),
+        (".", "%2E"),
+        ("a/b", "a%2Fb"),
+        ("a?b#c", "a%3Fb%23c"),
+        ("a b", "a%20b"),
+        ("é", "%C3%A9"),
+        ("100%", "100%25"),
+        ("%2e%2e", "%252e%252e"),
+    ],
+)
+async def test_a_model_name_goes_over_the_wire_escaped(name: str, segment: str) -> None:
+    async with raw_server(http()) as wire, InferenceRESTClient(RESTConfig(protocol="v2")) as client:
+        assert await client.is_model_ready(f"{wire.base_url}//base/?x=1", name) is True
+    assert wire.request_lines == [f"GET /base/v2/models/{segment}/ready?x=1 HTTP/1.1"]
+
+
+@pytest.mark.parametrize("suffix", ["", "/", "//", "?x=1"])
+async def test_odd_endings_of_a_base_url_reach_the_same_host(suffix: str) -> None:
+    async with raw_server(ALIVE) as wire, InferenceRESTClient() as client:
+        assert await client.is_server_live(wire.base_url + suffix) is True
+    assert wire.request_lines == [f"GET /{suffix if '?' in suffix else ''} HTTP/1.1"]
+
+
+async def test_ipv6_is_spoken() -> None:
+    async with raw_server(ALIVE, host="::1") as wire, InferenceRESTClient() as client:
+        assert await client.is_server_live(f"http://[::1]:{wire.port}") is True
+    assert f"host: [::1]:{wire.port}".encode() in wire.seen[0].lower()
+
+
+async def test_redirects_are_not_followed() -> None:
+    async with raw_server(ALIVE) as other, raw_server(http("302 Found", b"", f"location: {other.base_url}")) as wire:
+        async with InferenceRESTClient() as client:
+            with pytest.raises(HTTPStatusError, match="302 Found"):
+                await client.is_server_live(wire.base_url)
+            with pytest.raises(HTTPStatusError, match="302 Found"):
+                await client.infer(wire.base_url, {}, "m")
+    assert other.seen == []
+
+
+async def test_half_a_response_to_a_health_check_is_asked_again_and_to_an_inference_is_not() -> None:
+    half = b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{"
+    async with raw_server(half, ALIVE) as wire, InferenceRESTClient() as client:
+        assert await client.is_server_live(wire.base_url) is True
+    async with raw_server(half) as wire, InferenceRESTClient() as client:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.infer(wire.base_url, {}, "m")
+    assert len(wire.seen) == 1
+
+
+async def test_garbage_instead_of_http_is_a_protocol_error() -> None:
+    async with raw_server(b"\x15\x03\x01\x00\x02\x02P") as wire, InferenceRESTClient(RESTConfig(retries=1)) as client:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.is_server_live(wire.base_url)
+    assert len(wire.seen) == 2
+
+
+async def test_a_flood_in_answer_to_a_health_check_is_read_to_a_bound() -> None:
+    flood = b"HTTP/1.1 500 Oops\r\nconnection: close\r\n\r\n" + b"x" * (3 << 20)
+    async with raw_server(flood) as wire, InferenceRESTClient() as client:
+        with pytest.raises(HTTPStatusError) as raised:
+            await client.is_server_live(wire.base_url)
+    assert len(raised.value.response.content) == 1 << 20
+    assert len(str(raised.value)) < 700
+
+
+async def test_a_server_that_hangs_is_left_at_the_timeout_and_not_asked_again() -> None:
+    async with raw_server(None) as wire, InferenceRESTClient(RESTConfig(timeout=0.05)) as client:
+        with pytest.raises(httpx.ReadTimeout):
+            await client.is_server_live(wire.base_url)
+        with pytest.raises(httpx.ReadTimeout):
+            await client.infer(wire.base_url, {}, "m")
+    assert len(wire.seen) == 2
+
+
+class Dripping(httpx.AsyncByteStream):
+    async def __aiter__(self) -> object:  # type: ignore[override] # an async generator
+        while True:
+            await asyncio.get_running_loop().run_in_executor(None, bool)
+            yield b" "
+
+
+async def test_a_server_that_drips_is_left_soon_after_the_timeout() -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Dripping()))
+    async with InferenceRESTClient(RESTConfig(transport, timeout=0.02)) as client:
+        with pytest.raises(httpx.ReadTimeout, match=r"no complete answer within 0.02 s"):
+            await client.infer("http://h", {}, "m")
+
+
+async def test_a_transports_own_timeout_error_passes_through() -> None:
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise TimeoutError("its own")
+
+    async with InferenceRESTClient(RESTConfig(httpx.MockTransport(fail))) as client:
+        with pytest.raises(TimeoutError, match="its own"):
+            await client.is_server_live("http://h")
+
+
+async def test_cancellation_passes_through() -> None:
+    async with raw_server(None) as wire, InferenceRESTClient(RESTConfig(verbose=False)) as client:
+        task = asyncio.create_task(client.is_server_live(wire.base_url))
+        while not wire.seen:
+            await asyncio.get_running_loop().run_in_executor(None, bool)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def test_one_client_serves_many_base_urls_at_once() -> None:
+    async with raw_server(ALIVE) as one, raw_server(http("503 Service Unavailable")) as two, InferenceRESTClient() as client:
+        answers = await asyncio.gather(*(client.is_server_live(wire.base_url) for wire in (one, two) * 5))
+    assert answers == [True, False] * 5
+
+
+async def test_a_refused_connection_is_an_error() -> None:
+    async with raw_server(ALIVE) as wire:
+        pass
+    async with InferenceRESTClient(RESTConfig(retries=1)) as client:
+        with pytest.raises(httpx.ConnectError):
+            await client.is_server_live(wire.base_url)
+
+
+async def test_plain_http_on_a_tls_port_is_an_error_of_tls() -> None:
+    async with (
+        raw_server(ALIVE) as wire,
+        InferenceRESTClient(RESTConfig(retries=0, verify=ssl.create_default_context(), http2=True)) as client,
+    ):
+        server = client.is_server_live(wire.base_url.replace("http:", "https:"), timeout=0.3)
+        with pytest.raises((httpx.ConnectError, httpx.ConnectTimeout)):
+            await server
