@@ -62,7 +62,7 @@ def test_its_labels_are_the_projects() -> None:
     about = dict(re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]*)"', labels))
     assert about["title"] == project()["name"]
     assert about["licenses"] == project()["license"]
-    assert f"VERSION={project()['version']}" in of("ARG")
+    assert f"VERSION={__version__}" in of("ARG")
     assert about["version"] == "${VERSION}"
 
 
