@@ -1,0 +1,336 @@
+"""What is probed, and where each value comes from: KServe's own rules."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from isvcwatch.core.derive import Derivation, derive, is_own_host
+from isvcwatch.core.objects import ComponentSpec, DeploymentMode, Runtime, RuntimeKey
+from isvcwatch.core.policy import ProbePolicy
+from isvcwatch.core.reasons import Reason
+from isvcwatch.core.targets import Component, Hop, Misconfigured, Skipped, Target
+from tests.unit.builders import DEFAULTS, annotated, isvc
+
+if TYPE_CHECKING:
+    from isvcwatch.core.objects import InferenceService
+
+PREDICTOR = "http://iris-predictor.models.svc.cluster.local"
+TRANSFORMER = "http://iris-transformer.models.svc.cluster.local"
+
+
+def runtime(**fields: Any) -> Runtime:  # noqa: ANN401 -- any field
+    return Runtime(RuntimeKey("", "kserve-server"), **fields)
+
+
+def derived(service: InferenceService, on: Runtime | None = None) -> Derivation:
+    return derive(service, on, DEFAULTS)
+
+
+def target_of(service: InferenceService, on: Runtime | None = None) -> Target:
+    outcome = derived(service, on).outcome
+    assert isinstance(outcome, Target), outcome
+    return outcome
+
+
+def hop_of(service: InferenceService, on: Runtime | None = None) -> Hop:
+    (hop,) = target_of(service, on).hops
+    return hop
+
+
+def origin_of(field: str, service: InferenceService, on: Runtime | None = None) -> str:
+    return next(source.origin for source in derived(service, on).sources if source.field == field)
+
+
+class TestLeftAlone:
+    @pytest.mark.parametrize(
+        ("changes", "reason"),
+        [
+            ({"problem": "spec is missing or is not an object"}, Reason.MALFORMED),
+            ({"deleting": True}, Reason.DELETING),
+            ({"stopped": True}, Reason.STOPPED),
+            ({"mode": DeploymentMode.MODEL_MESH}, Reason.MODEL_MESH),
+            ({"address_url": "", "url": ""}, Reason.NO_ADDRESS),
+            ({"mode": DeploymentMode.KNATIVE, "predictor": ComponentSpec(min_replicas=0)}, Reason.SCALES_TO_ZERO),
+            ({"mode": DeploymentMode.KNATIVE, "transformer": ComponentSpec(min_replicas=0)}, Reason.SCALES_TO_ZERO),
+            ({"mode": None, "predictor": ComponentSpec(min_replicas=0)}, Reason.SCALES_TO_ZERO),
+            ({"mode": DeploymentMode.KNATIVE, "annotations": {"autoscaling.knative.dev/min-scale": "0"}}, Reason.SCALES_TO_ZERO),
+            ({"deleting": True, "stopped": True}, Reason.DELETING),
+            ({"stopped": True, "address_url": "", "url": ""}, Reason.STOPPED),
+        ],
+    )
+    def test_a_service_that_can_not_be_judged_is_skipped(self, changes: dict[str, Any], reason: Reason) -> None:
+        outcome = derived(isvc(**changes)).outcome
+        assert isinstance(outcome, Skipped)
+        assert outcome.reason is reason
+        assert outcome.message.isprintable()
+
+    @pytest.mark.parametrize("autoscaler", ["none", "external", "keda", "None"])
+    def test_standard_mode_may_sleep_without_an_hpa(self, autoscaler: str) -> None:
+        annotations = {"serving.kserve.io/autoscalerClass": autoscaler}
+        outcome = derived(isvc(predictor=ComponentSpec(min_replicas=0), annotations=annotations)).outcome
+        assert isinstance(outcome, Skipped)
+        assert outcome.reason is Reason.SCALES_TO_ZERO
+
+    def test_a_stop_comes_before_a_wrong_annotation(self) -> None:
+        assert isinstance(derived(replace(annotated(protocol="v9"), stopped=True)).outcome, Skipped)
+
+
+class TestNeverAtZero:
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"predictor": ComponentSpec(min_replicas=0)},
+            {"predictor": ComponentSpec(min_replicas=0), "annotations": {"serving.kserve.io/autoscalerClass": "hpa"}},
+            {"predictor": ComponentSpec(min_replicas=0), "annotations": {"serving.kserve.io/autoscalerClass": "HPA"}},
+            {"mode": DeploymentMode.KNATIVE, "predictor": ComponentSpec(min_replicas=None)},
+            {"mode": DeploymentMode.KNATIVE, "predictor": ComponentSpec(min_replicas=1)},
+            {"mode": DeploymentMode.KNATIVE, "annotations": {"autoscaling.knative.dev/min-scale": "1"}},
+            {"mode": DeploymentMode.STANDARD, "annotations": {"autoscaling.knative.dev/min-scale": "0"}},
+            {"mode": None},
+        ],
+    )
+    def test_it_is_probed(self, changes: dict[str, Any]) -> None:
+        assert isinstance(derived(isvc(**changes)).outcome, Target)
+
+
+class TestAddress:
+    def test_the_in_cluster_address_comes_first(self) -> None:
+        assert hop_of(isvc()).base_url == PREDICTOR
+        assert origin_of("predictor URL", isvc()) == "status.address.url"
+
+    def test_the_external_url_is_the_last_resort(self) -> None:
+        service = isvc(address_url="")
+        assert hop_of(service) == Hop(Component.PREDICTOR, "http://iris-models.example.com", "v1", "iris", own_host=False)
+        assert origin_of("predictor URL", service) == "status.url"
+
+    def test_an_annotation_overrides_both(self) -> None:
+        service = annotated(url="http://other.models.svc:9000/base")
+        assert hop_of(service).base_url == "http://other.models.svc:9000/base"
+        assert origin_of("predictor URL", service) == "annotation isvcwatch.dev/url"
+
+    def test_a_headless_service_is_reached_at_the_port_of_its_address(self) -> None:
+        assert hop_of(isvc(address_url=PREDICTOR + ":9000")).base_url == PREDICTOR + ":9000"
+
+    @pytest.mark.parametrize(
+        "url", ["iris", "http://", "grpc://iris:9000", "http://iris:port", "http://[::1", "http://a b", "http://me:pw@iris"]
+    )
+    def test_an_address_that_can_not_be_used_is_named(self, url: str) -> None:
+        outcome = derived(isvc(address_url=url)).outcome
+        assert isinstance(outcome, Misconfigured)
+        assert outcome.reason is Reason.INVALID_ADDRESS
+        assert len(outcome.message) < 400
+        assert "me:pw" not in outcome.message
+
+    def test_the_hosts_own_namespace_is_told_by_its_name(self) -> None:
+        assert hop_of(isvc()).own_host
+        assert not hop_of(annotated(url="http://iris-predictor.others.svc")).own_host
+
+    @pytest.mark.parametrize(
+        ("url", "own"),
+        [
+            ("http://iris.models.svc", True),
+            ("http://iris.models.svc:8080/base", True),
+            ("http://iris.models.svc.cluster.local", True),
+            ("https://iris.models.svc.corp.example", True),
+            ("http://IRIS.MODELS.SVC", True),
+            ("http://iris.others.svc", False),
+            ("http://iris.models", False),
+            ("http://iris", False),
+            ("http://models.svc", False),
+            ("http://iris.models.example.com", False),
+            ("http://10.0.0.1", False),
+            ("http://[fd00::1]", False),
+            ("http://", False),
+        ],
+    )
+    def test_a_host_is_the_objects_own_where_it_is_a_service_in_its_namespace(self, url: str, own: bool) -> None:
+        assert is_own_host(url, "models") is own
+
+
+class TestTransformer:
+    def test_both_hops_are_probed_entry_first(self) -> None:
+        service = isvc(address_url=TRANSFORMER, transformer=ComponentSpec())
+        assert [(hop.component, hop.base_url) for hop in target_of(service).hops] == [
+            (Component.TRANSFORMER, TRANSFORMER),
+            (Component.PREDICTOR, PREDICTOR),
+        ]
+
+    def test_the_predictors_own_address_in_the_status_comes_first(self) -> None:
+        service = isvc(address_url=TRANSFORMER, transformer=ComponentSpec(), component_urls={"predictor": "http://p.models.svc"})
+        assert target_of(service).hops[1].base_url == "http://p.models.svc"
+        assert origin_of("predictor URL", service) == "status.components.predictor.address.url"
+
+    @pytest.mark.parametrize("url", ["nonsense", "http://[", "http://p:99999"])
+    def test_a_predictors_address_that_can_not_be_used_is_named(self, url: str) -> None:
+        outcome = derived(isvc(address_url=TRANSFORMER, transformer=ComponentSpec(), component_urls={"predictor": url})).outcome
+        assert isinstance(outcome, Misconfigured)
+        assert outcome.reason is Reason.INVALID_ADDRESS
+
+    @pytest.mark.parametrize(
+        ("predictor", "on", "port"),
+        [
+            (ComponentSpec(port=9000), None, 9000),
+            (ComponentSpec(), runtime(port=8085), 8085),
+            (ComponentSpec(port=9000), runtime(port=8085), 9000),
+            (ComponentSpec(), runtime(), 8080),
+            (None, None, 8080),
+        ],
+    )
+    def test_behind_a_headless_transformer_the_predictors_container_port_is_used(
+        self, predictor: ComponentSpec | None, on: Runtime | None, port: int
+    ) -> None:
+        service = isvc(address_url=TRANSFORMER + ":8080", transformer=ComponentSpec(), predictor=predictor)
+        assert target_of(service, on).hops[1].base_url == f"{PREDICTOR}:{port}"
+
+    @pytest.mark.parametrize("url", ["http://gateway.example.com/iris", "http://10.0.0.1:8080", "http://other-transformer.models.svc"])
+    def test_behind_an_address_that_is_not_the_transformers_service_nothing_is_guessed(self, url: str) -> None:
+        (hop,) = target_of(isvc(address_url=url, transformer=ComponentSpec())).hops
+        assert hop.component is Component.TRANSFORMER
+
+    def test_an_annotated_url_is_all_that_is_probed(self) -> None:
+        service = replace(annotated(url="http://x.models.svc"), transformer=ComponentSpec())
+        assert [hop.base_url for hop in target_of(service).hops] == ["http://x.models.svc"]
+
+    @pytest.mark.parametrize(
+        ("predictor", "transformer"), [("v1", "v1"), ("v2", "v2"), ("grpc-v2", "v2"), ("grpc-v1", "v1"), ("vllm", "v1"), ("", "v1")]
+    )
+    def test_it_speaks_its_predictors_version(self, predictor: str, transformer: str) -> None:
+        spec = ComponentSpec(model_format="vllm") if predictor == "vllm" else ComponentSpec(protocol_version=predictor)
+        service = isvc(address_url=TRANSFORMER, transformer=ComponentSpec(), predictor=spec)
+        sources = derived(service).sources
+        assert next(source.value for source in sources if source.field == "transformer protocol") == transformer
+
+    def test_its_model_goes_by_its_own_argument(self) -> None:
+        service = isvc(
+            address_url=TRANSFORMER,
+            transformer=ComponentSpec(arguments=("--model_name=outer",)),
+            predictor=ComponentSpec(arguments=("--model_name=inner",)),
+        )
+        assert [hop.model_name for hop in target_of(service).hops] == ["outer", "inner"]
+        assert origin_of("transformer model name", service) == "spec.transformer: --model_name"
+
+    def test_without_an_argument_its_model_goes_by_the_services_name(self) -> None:
+        service = isvc(address_url=TRANSFORMER, transformer=ComponentSpec())
+        assert origin_of("transformer model name", service) == "metadata.name"
+
+
+class TestProtocol:
+    @pytest.mark.parametrize(
+        ("predictor", "on", "protocol"),
+        [
+            (ComponentSpec(), None, "v1"),
+            (None, None, "v1"),
+            (ComponentSpec(protocol_version="v2"), None, "v2"),
+            (ComponentSpec(protocol_version="v1"), runtime(server_type="mlserver"), "v1"),
+            (ComponentSpec(), runtime(server_type="mlserver"), "v2"),
+            (ComponentSpec(), runtime(server_type="triton"), "v2"),
+            (ComponentSpec(), runtime(server_type="torchserve"), "v1"),
+            (ComponentSpec(), runtime(server_type="mlserver", protocol_versions=("v1",)), "v2"),
+            (ComponentSpec(model_format="triton"), None, "v2"),
+            (ComponentSpec(model_format="mlserver"), None, "v2"),
+            (ComponentSpec(), runtime(protocol_versions=("v2",)), "v2"),
+            (ComponentSpec(), runtime(protocol_versions=("v2", "v1")), "v1"),
+            (ComponentSpec(), runtime(protocol_versions=("grpc-v2", "v2")), "v2"),
+            (ComponentSpec(), runtime(protocol_versions=("strange", "v2")), "v2"),
+            (ComponentSpec(environment={"PROTOCOL": "V2"}), None, "v2"),
+            (ComponentSpec(environment={"PROTOCOL": "v2"}), runtime(environment={"PROTOCOL": "v1"}), "v2"),
+            (ComponentSpec(), runtime(environment={"PROTOCOL": "v2"}), "v2"),
+            (ComponentSpec(environment={"PROTOCOL": "v2"}), runtime(protocol_versions=("v1",)), "v1"),
+            (ComponentSpec(model_format="vllm"), None, "vllm"),
+            (ComponentSpec(model_format="vllm", protocol_version="v2"), None, "vllm"),
+            (ComponentSpec(), runtime(model_formats=("vllm",), protocol_versions=("v2",)), "vllm"),
+            (ComponentSpec(protocol_version="v2"), runtime(model_formats=("vllm",)), "v2"),
+        ],
+    )
+    def test_the_first_that_is_set(self, predictor: ComponentSpec | None, on: Runtime | None, protocol: str) -> None:
+        assert hop_of(isvc(predictor=predictor), on).protocol == protocol
+
+    def test_an_annotation_comes_first(self) -> None:
+        service = replace(annotated(protocol="openai"), predictor=ComponentSpec(protocol_version="v2"))
+        assert hop_of(service).protocol == "openai"
+        assert origin_of("predictor protocol", service) == "annotation isvcwatch.dev/protocol"
+
+    @pytest.mark.parametrize("protocol", ["grpc-v1", "grpc-v2", "v3", "x" * 1000])
+    def test_one_that_can_not_be_asked_is_named_with_what_to_do(self, protocol: str) -> None:
+        outcome = derived(isvc(predictor=ComponentSpec(protocol_version=protocol))).outcome
+        assert isinstance(outcome, Misconfigured)
+        assert outcome.reason is Reason.UNSUPPORTED_PROTOCOL
+        assert "isvcwatch.dev/protocol (adding it rolls the pods)" in outcome.message
+        assert len(outcome.message) < 400
+
+    def test_an_annotation_makes_an_unsupported_one_askable(self) -> None:
+        service = replace(annotated(protocol="v2"), predictor=ComponentSpec(protocol_version="grpc-v2"))
+        assert hop_of(service).protocol == "v2"
+
+    def test_a_runtime_is_named_as_the_origin(self) -> None:
+        assert "runtime kserve-server" in origin_of("predictor protocol", isvc(), runtime(protocol_versions=("v2",)))
+
+
+class TestModelName:
+    @pytest.mark.parametrize(
+        ("spec", "name"),
+        [
+            (ComponentSpec(), "iris"),
+            (ComponentSpec(arguments=("--model_name=other",)), "other"),
+            (ComponentSpec(arguments=("--model_name", "other")), "other"),
+            (ComponentSpec(arguments=("--model-name=other",)), "other"),
+            (ComponentSpec(arguments=("--served-model-name", "other", "--port", "80")), "other"),
+            (ComponentSpec(arguments=("python", "-m", "server", "--model_name", "other")), "other"),
+            (ComponentSpec(arguments=("--model_name", "first", "--model_name", "second")), "first"),
+            (ComponentSpec(arguments=("--model_name",)), "iris"),
+            (ComponentSpec(arguments=("--model_name=",)), "iris"),
+            (ComponentSpec(arguments=("--model_name={{.Name}}",)), "iris"),
+            (ComponentSpec(arguments=("--model_name", "$(NAME)")), "iris"),
+            (ComponentSpec(arguments=("--model_names=x", "-model_name=y")), "iris"),
+            (ComponentSpec(environment={"MLSERVER_MODEL_NAME": "env"}), "env"),
+            (ComponentSpec(environment={"MLSERVER_MODEL_NAME": "env"}, arguments=("--model_name=argument",)), "env"),
+        ],
+    )
+    def test_the_first_that_is_set(self, spec: ComponentSpec, name: str) -> None:
+        assert hop_of(isvc(predictor=spec)).model_name == name
+
+    def test_without_a_predictor_it_is_the_services_name(self) -> None:
+        assert hop_of(isvc(predictor=None)).model_name == "iris"
+
+    def test_an_annotation_comes_first(self) -> None:
+        service = replace(annotated(model_name="mine"), predictor=ComponentSpec(environment={"MLSERVER_MODEL_NAME": "env"}))
+        assert hop_of(service).model_name == "mine"
+
+
+class TestPolicy:
+    def test_the_settings_hold_where_no_annotation_says_otherwise(self) -> None:
+        defaults = ProbePolicy(period=7.0)
+        outcome = derive(annotated(failure_threshold="5"), None, defaults).outcome
+        assert isinstance(outcome, Target)
+        assert outcome.policy == replace(defaults, failure_threshold=5)
+
+    def test_its_origin_is_told(self) -> None:
+        service = annotated(failure_threshold="5")
+        assert origin_of("failure threshold", service) == "annotation"
+        assert origin_of("period", service) == "settings"
+
+    def test_a_wrong_annotation_makes_it_misconfigured(self) -> None:
+        outcome = derived(annotated(period_seconds="soon")).outcome
+        assert isinstance(outcome, Misconfigured)
+        assert outcome.reason is Reason.INVALID_ANNOTATION
+        assert "isvcwatch.dev/period-seconds: 'soon'" in outcome.message
+
+    def test_an_annotation_that_means_nothing_is_shown_as_ignored(self) -> None:
+        (ignored,) = (source for source in derived(annotated(perod="5")).sources if source.field == "ignored")
+        assert ignored.value == "isvcwatch.dev/perod"
+
+
+def test_a_target_carries_the_services_identity() -> None:
+    target = target_of(isvc())
+    assert (target.uid, target.namespace, target.name) == ("uid-of-iris", "models", "iris")
+
+
+def test_the_same_object_derives_the_same() -> None:
+    assert derived(isvc(), runtime(port=1)) == derived(isvc(), runtime(port=1))
+
+
+def test_the_first_condition_of_a_type_is_the_one_that_counts() -> None:
+    assert isvc(conditions=None).condition("Ready") is None
