@@ -128,13 +128,16 @@ class _Deriving:
         url = self._entry_url(entry)
         if not url:
             return Skipped(Reason.NO_ADDRESS, "neither status.address.url nor status.url is set yet")
+        urls = {entry: url}
         try:
-            hops = [self._hop(entry, overrides.base_url(url))]
+            overrides.base_url(url)
+            behind = self._predictor_behind(url) if entry is Component.TRANSFORMER and not self.asked.url else ""
+            if behind:
+                urls[Component.PREDICTOR] = url = behind
+                overrides.base_url(url)
         except overrides.WrongValueError as error:
-            return Misconfigured(Reason.INVALID_ADDRESS, f"the status says {url[:128]!r}, which can't be probed: {error}")
-        behind = self._predictor_behind(url) if entry is Component.TRANSFORMER and not self.asked.url else ""
-        if behind:
-            hops.append(self._hop(Component.PREDICTOR, behind))
+            return Misconfigured(Reason.INVALID_ADDRESS, f"the status says {overrides.shown(url)[:128]!r}, which can't be probed: {error}")
+        hops = [self._hop(component, base_url) for component, base_url in urls.items()]
         unsupported = next((hop for hop in hops if hop.protocol not in overrides.PROTOCOLS), None)
         if unsupported:
             return Misconfigured(

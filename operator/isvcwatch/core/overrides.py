@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
@@ -64,7 +65,7 @@ def seconds(text: str, least: float) -> float:
 
 def rounds(text: str) -> int:
     """A threshold: how many rounds in a row."""
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= MOST_ROUNDS):
+    if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= MOST_ROUNDS):  # noqa: PLR2004 -- zeros before it
         raise WrongValueError(f"write a whole number from 1 to {MOST_ROUNDS}")
     return int(text)
 
@@ -133,4 +134,9 @@ def _checked(name: str, value: str, check: Callable[[str], T]) -> T:
     try:
         return check(value)
     except WrongValueError as error:
-        raise WrongValueError(f"annotation {name}: {value[:64]!r} can't be used: {error}") from error
+        raise WrongValueError(f"annotation {name}: {shown(value)[:64]!r} can't be used: {error}") from error
+
+
+def shown(url: str) -> str:
+    """The URL for messages: without what may be a user name and password, even where it is malformed."""
+    return re.sub(r"//.*@", "//…@", url, flags=re.DOTALL)
