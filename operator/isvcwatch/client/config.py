@@ -46,7 +46,7 @@ class RESTConfig:
         protocol: in lower case; whether it is supported shows at the call.
     """
 
-    def __init__(  # noqa: PLR0917 - KServe's signature
+    def __init__(
         self,
         transport: httpx.AsyncBaseTransport | None = None,
         protocol: str | PredictorProtocol = "v1",

@@ -28,7 +28,7 @@ class InferRequest:
         from_grpc: kept as given; it changes nothing here.
     """
 
-    def __init__(  # noqa: PLR0917 - KServe's signature
+    def __init__(
         self,
         model_name: str,
         infer_inputs: list[InferInput],
@@ -142,7 +142,7 @@ class InferResponse:
         from_grpc: kept as given; it changes nothing here.
     """
 
-    def __init__(  # noqa: PLR0917 - KServe's signature
+    def __init__(
         self,
         response_id: str | None,
         model_name: str | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from isvcwatch.client.arrays import is_array, name_of
@@ -26,7 +27,8 @@ def v2_request(data: Mapping[str, Any]) -> dict[str, Any]:
     if "inputs" not in data:
         if not data or not all(_is_data(value) for value in data.values()):
             raise InvalidInput("a V2 request has 'inputs', a list of tensors, or names each tensor with its nested lists")
-        return {"inputs": [_tensor({"name": str(name), "data": value}) for name, value in data.items()]}
+        # KServe 0.21 fails on models that hand the request's id on, where there is none.
+        return {"id": str(uuid.uuid4()), "inputs": [_tensor({"name": str(name), "data": value}) for name, value in data.items()]}
     inputs = data["inputs"]
     if isinstance(inputs, dict) and inputs and all(_is_data(value) for value in inputs.values()):
         inputs = [{"name": str(name), "data": value} for name, value in inputs.items()]

@@ -55,7 +55,7 @@ class InferenceRESTClient:
         self._config = RESTConfig() if config is None else config
         self._sender = Sender(self._config, retry_policy or RetryPolicy(retries=self._config.retries))
 
-    async def infer(  # noqa: PLR0917 - KServe's signature
+    async def infer(
         self,
         base_url: BaseUrl,
         data: InferRequest | Mapping[str, Any] | bytes,

@@ -49,11 +49,11 @@ class Pauses:
         self.taken.append(seconds)
         self.now += seconds
 
-    def policy(self, retries: int = 3, **changed: Any) -> RetryPolicy:
+    def policy(self, retries: int = 3, **changed: Any) -> RetryPolicy:  # noqa: ANN401 - of any type
         return RetryPolicy(retries=retries, sleep=self.sleep, chance=lambda: 1.0, clock=lambda: self.now, **changed)
 
 
-def answering(*answers: httpx.Response | Exception, pauses: Pauses | None = None, **config: Any) -> tuple[InferenceRESTClient, Recorder]:
+def answering(*answers: httpx.Response | Exception, pauses: Pauses | None = None, **config: Any) -> tuple[InferenceRESTClient, Recorder]:  # noqa: ANN401 - of any type
     """A client whose server gives these answers, and what the server saw."""
     recorder = Recorder(answers)
     settings = RESTConfig(transport=httpx.MockTransport(recorder), **config)

@@ -81,7 +81,7 @@ def test_a_wrong_setting_is_refused_by_its_name(wrong: dict[str, Any]) -> None:
         (httpx.Timeout(3), httpx.Timeout(3)),
     ],
 )
-def test_a_timeout_is_taken_in_all_of_httpxs_forms(given: Any, taken: Any) -> None:
+def test_a_timeout_is_taken_in_all_of_httpxs_forms(given: Any, taken: Any) -> None:  # noqa: ANN401 - of any type
     assert as_timeout(given) == taken
 
 

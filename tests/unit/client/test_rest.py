@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import time
 from typing import Any
 
 import httpx
@@ -74,7 +75,7 @@ async def test_v2_infer_takes_dicts_and_encoded_bodies() -> None:
     client, server = answering(saying(200, V2_ANSWER), protocol="v2")
     await client.infer(BASE, {"x": [[1, 2]]}, "m")
     await client.infer(BASE, b'{"inputs":[]}', "m", headers={"Content-Type": "application/cloudevents+json"})
-    assert json.loads(server.requests[0].content) == {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "INT64", "data": [1, 2]}]}
+    assert json.loads(server.requests[0].content)["inputs"] == [{"name": "x", "shape": [1, 2], "datatype": "INT64", "data": [1, 2]}]
     assert server.requests[1].content == b'{"inputs":[]}'
     assert server.requests[1].headers["content-type"] == "application/cloudevents+json"
 
@@ -143,7 +144,7 @@ async def test_health_is_asked_by_the_protocols_route_and_answered_by_a_bool(pro
 @pytest.mark.parametrize("status", [301, 302, 307, 401, 403, 429, 500, 501, 502, 504])
 async def test_what_is_no_answer_about_health_is_an_error_and_not_false(protocol: str, call: str, status: int) -> None:
     client, _ = answering(saying(status, '{"error":"its words"}', location="http://other.example"), protocol=protocol)
-    with pytest.raises(HTTPStatusError, match="its words|redirect") as raised:
+    with pytest.raises(HTTPStatusError, match=r"its words|redirect") as raised:
         await getattr(client, call)(*arguments(call))
     assert raised.value.response.status_code == status
     assert raised.value.response.text == '{"error":"its words"}'
@@ -189,7 +190,7 @@ async def test_explain_is_v1_only(protocol: str) -> None:
 
 @pytest.mark.parametrize("name", [None, ""])
 @pytest.mark.parametrize("protocol", ["v1", "v2"])
-async def test_a_call_without_a_model_name_is_refused_and_nothing_is_sent(protocol: str, name: Any) -> None:
+async def test_a_call_without_a_model_name_is_refused_and_nothing_is_sent(protocol: str, name: Any) -> None:  # noqa: ANN401 - of any type
     client, server = answering(saying(200), protocol=protocol)
     with pytest.raises(ValueError, match="model_name"):
         await client.infer(BASE, {}, name)
@@ -286,7 +287,7 @@ async def test_nothing_is_logged_unless_asked() -> None:
         (60, 5, {"connect": 5, "read": 5, "write": 5, "pool": 5}),
     ],
 )
-async def test_a_calls_timeout_goes_before_the_configured_one(configured: Any, called: Any, phases: dict[str, Any]) -> None:
+async def test_a_calls_timeout_goes_before_the_configured_one(configured: Any, called: Any, phases: dict[str, Any]) -> None:  # noqa: ANN401 - of any type
     client, server = answering(saying(200, '{"status":"alive"}'), timeout=configured)
     await client.is_server_live(BASE, timeout=called)
     assert server.requests[0].extensions["timeout"] == phases
@@ -320,11 +321,18 @@ async def test_the_client_closes_its_transport() -> None:
             await client.is_server_live(BASE)
 
 
-async def test_a_client_is_made_without_a_configuration_in_well_under_a_millisecond_or_so() -> None:
+async def test_making_many_clients_is_cheap() -> None:
     await InferenceRESTClient().close()  # the usual certificates are loaded by the first
-    loop_time = __import__("time").perf_counter
-    started = loop_time()
+    started = time.perf_counter()
     clients = [InferenceRESTClient() for _ in range(20)]
-    assert (loop_time() - started) / 20 < 0.01
+    assert (time.perf_counter() - started) / 20 < 0.01  # seconds; 0.027 when each loads them
     for client in clients:
         await client.aclose()
+
+
+async def test_a_v1_request_may_be_encoded_already_but_is_still_of_a_known_protocol() -> None:
+    client, server = answering(saying(200, V1_ANSWER), saying(500, "sad"))
+    assert await client.infer(BASE, b"{}", "m") == {"predictions": [1, 2]}
+    with pytest.raises(HTTPStatusError, match="sad"):
+        await client.explain(BASE, "m", {})
+    assert len(server.requests) == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import math
 import sys
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -110,7 +110,12 @@ def test_nested_lists_are_read_as_the_shape_says() -> None:
     assert tensor.as_numpy().tolist() == [[1, 2], [3, 4]]
     assert tensor.to_wire()[0]["data"] == [1, 2, 3, 4]
     assert InferInput("x", [], "INT32", 5).to_wire()[0]["data"] == [5]
-    assert InferInput("x", (np.int64(1),), "INT32", (5,)).to_wire()[0] == {"name": "x", "shape": [1], "datatype": "INT32", "data": [5]}
+    assert InferInput("x", cast("Any", (np.int64(1),)), "INT32", (5,)).to_wire()[0] == {
+        "name": "x",
+        "shape": [1],
+        "datatype": "INT32",
+        "data": [5],
+    }
 
 
 MISFITS: list[tuple[Any, str, Any]] = [
@@ -140,7 +145,7 @@ MISFITS: list[tuple[Any, str, Any]] = [
 
 
 @pytest.mark.parametrize(("shape", "datatype", "data"), MISFITS)
-def test_data_that_does_not_fit_is_refused(shape: Any, datatype: str, data: Any) -> None:
+def test_data_that_does_not_fit_is_refused(shape: Any, datatype: str, data: Any) -> None:  # noqa: ANN401 - of any type
     with pytest.raises(InvalidInput, match="'x'") as raised:
         InferOutput("x", shape, datatype, data).as_numpy()
     assert isinstance(raised.value, InferenceError)
@@ -157,8 +162,8 @@ def test_data_that_does_not_fit_is_refused(shape: Any, datatype: str, data: Any)
         ([1], "INT32", np.zeros(1, "f2")),
     ],
 )
-def test_an_array_of_another_type_or_shape_is_refused(shape: list[int], datatype: str, array: Any) -> None:
-    with pytest.raises(InvalidTensor, match="unexpected|numpy array"):
+def test_an_array_of_another_type_or_shape_is_refused(shape: list[int], datatype: str, array: Any) -> None:  # noqa: ANN401 - of any type
+    with pytest.raises(InvalidTensor, match=r"unexpected|numpy array"):
         InferInput("x", shape, datatype).set_data_from_numpy(array)
 
 
@@ -267,7 +272,7 @@ def test_requested_outputs_say_how_they_want_to_be_sent() -> None:
 def test_lists_need_no_numpy_and_arrays_say_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     real_import = builtins.__import__
 
-    def without_numpy(name: str, *rest: Any) -> Any:
+    def without_numpy(name: str, *rest: Any) -> Any:  # noqa: ANN401 - of any type
         if name == "numpy":
             raise ImportError(name)
         return real_import(name, *rest)
@@ -292,7 +297,7 @@ def test_bfloat16_arrays_of_other_packages_are_known_by_name() -> None:
 
 
 @given(st.sampled_from(sorted(set(NUMBERS) - {"BF16"})), st.lists(st.integers(0, 4), max_size=3), st.randoms(use_true_random=False))
-def test_any_bits_of_any_shape_come_back_from_binary(datatype: str, shape: list[int], chance: Any) -> None:
+def test_any_bits_of_any_shape_come_back_from_binary(datatype: str, shape: list[int], chance: Any) -> None:  # noqa: ANN401 - of any type
     count = math.prod(shape)
     kind = DATATYPES[datatype]
     raw = bytes(chance.randrange(2) for _ in range(count)) if datatype == "BOOL" else chance.randbytes(count * kind.size)

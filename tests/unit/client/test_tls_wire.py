@@ -46,14 +46,14 @@ async def tls_server(*, asks_for_certificate: bool = True) -> AsyncIterator[tupl
 
 
 @pytest.mark.parametrize("cert", [(CERT, KEY), (str(CERT), str(ENCRYPTED_KEY), PASSWORD)])
-async def test_the_clients_certificate_is_shown(cert: Any) -> None:
+async def test_the_clients_certificate_is_shown(cert: Any) -> None:  # noqa: ANN401 - of any type
     async with tls_server() as (url, shown), InferenceRESTClient(RESTConfig(verify=CERT, cert=cert, retries=0)) as client:
         assert await client.is_server_live(url) is True
     assert shown == ["localhost"]
 
 
 @pytest.mark.parametrize("verify", [str(CERT), False, ssl.create_default_context(cafile=CERT)])
-async def test_a_server_is_trusted_as_configured(verify: Any) -> None:
+async def test_a_server_is_trusted_as_configured(verify: Any) -> None:  # noqa: ANN401 - of any type
     async with tls_server(asks_for_certificate=False) as (url, shown), InferenceRESTClient(RESTConfig(verify=verify)) as client:
         assert await client.is_server_live(url) is True
     assert shown == [None]
@@ -67,5 +67,5 @@ async def test_an_unknown_authority_is_refused_at_the_first_attempt() -> None:
 
 
 def test_a_key_without_its_password_is_refused_instead_of_asked_for_on_the_terminal() -> None:
-    with pytest.raises(ValueError, match="^cert: .*key-encrypted"):
+    with pytest.raises(ValueError, match=r"^cert: .*key-encrypted"):
         InferenceRESTClient(RESTConfig(cert=(CERT, ENCRYPTED_KEY)))

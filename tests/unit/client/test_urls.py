@@ -58,7 +58,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("base", "hint"), REFUSED)
 def test_a_base_url_that_cannot_be_used_is_refused_with_what_to_write(base: str, hint: str) -> None:
-    with pytest.raises(ValueError, match="Base url|base_url") as raised:
+    with pytest.raises(ValueError, match=r"Base url|base_url") as raised:
         parse_base_url(base)
     assert hint in str(raised.value)
 

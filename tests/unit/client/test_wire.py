@@ -47,12 +47,15 @@ async def test_ipv6_is_spoken() -> None:
 
 
 async def test_redirects_are_not_followed() -> None:
-    async with raw_server(ALIVE) as other, raw_server(http("302 Found", b"", f"location: {other.base_url}")) as wire:
-        async with InferenceRESTClient() as client:
-            with pytest.raises(HTTPStatusError, match="302 Found"):
-                await client.is_server_live(wire.base_url)
-            with pytest.raises(HTTPStatusError, match="302 Found"):
-                await client.infer(wire.base_url, {}, "m")
+    async with (
+        raw_server(ALIVE) as other,
+        raw_server(http("302 Found", b"", f"location: {other.base_url}")) as wire,
+        InferenceRESTClient() as client,
+    ):
+        with pytest.raises(HTTPStatusError, match="302 Found"):
+            await client.is_server_live(wire.base_url)
+        with pytest.raises(HTTPStatusError, match="302 Found"):
+            await client.infer(wire.base_url, {}, "m")
     assert other.seen == []
 
 
