@@ -15,6 +15,8 @@ from tests.ground import kserve_status, kubeconfig
 from tests.ground.process import GroundError, wait_until
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from tests.ground.kserve_status import Manifest
 
 CRDS = Path(__file__).resolve().parent.parent / "crds"
@@ -116,6 +118,15 @@ class Cluster:
         plural, namespaced = self._plural(version, kind)
         where = f"namespaces/{metadata.get('namespace', 'default')}/" if namespaced else ""
         return f"{_api(version)}/{where}{plural}/{metadata['name']}"
+
+    def stream(self, method: str, path: str) -> AbstractContextManager[httpx.Response]:
+        """An answer that is read as it comes, such as a watch."""
+        return self._http.stream(method, path, timeout=httpx.Timeout(30, read=None))
+
+    def table(self, path: str) -> Manifest:
+        """What kubectl would print for a list or an object."""
+        headers = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
+        return cast("Manifest", self._http.get(path, headers=headers).raise_for_status().json())
 
     # --- what tests need again and again
 

@@ -1,0 +1,144 @@
+"""The real parts as fixtures. What can't be had skips its tests, or fails them where ISVCWATCH_REQUIRE_REAL=1."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+
+from tests.ground import prepare
+from tests.ground.cluster import Cluster
+from tests.ground.controlplane import ControlPlane, User
+from tests.ground.kserve_server import KServeServer
+from tests.ground.mlserver_server import MLServerServer
+from tests.ground.model_server import ModelServer
+from tests.ground.process import GroundError
+from tests.ground.triton_server import TritonServer
+from tools import envs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+Part = TypeVar("Part")
+
+MODELS = ("iris", "fraud")
+SERVER_FIXTURES = {"kserve_server": "kserve", "mlserver_server": "mlserver", "triton_server": "triton"}
+# What a test that asks for the fixture needs from the cache.
+NEEDS = {"control_plane": prepare.CONTROL_PLANE, "kubeconfig": prepare.CONTROL_PLANE, **SERVER_FIXTURES}
+FAILURES = pytest.StashKey[dict[str, str]]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever uses a real part is `real`, so that `-m real` and `-m "not real"` need no reminding."""
+    for item in items:
+        if NEEDS.keys() & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.real)
+
+
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Build and install before the first test, uncaptured: it takes minutes once, and says so."""
+    if session.config.option.collectonly:
+        return
+    wanted = {NEEDS[name] for item in session.items for name in getattr(item, "fixturenames", ()) if name in NEEDS}
+    if given_kubeconfig():
+        wanted.discard(prepare.CONTROL_PLANE)
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    assert capture is not None
+    with capture.global_and_fixture_disabled():
+        session.config.stash[FAILURES] = prepare.prepare(wanted)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A skipped real test is a failure where the real tier is required."""
+    report = yield
+    required = os.environ.get("ISVCWATCH_REQUIRE_REAL") == "1" and item.get_closest_marker("real")
+    if required and report.skipped and not hasattr(report, "wasxfail"):
+        why = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"ISVCWATCH_REQUIRE_REAL=1, but this was to be skipped: {why}"
+    return report
+
+
+def given_kubeconfig() -> Path | None:
+    """ISVCWATCH_TEST_KUBECONFIG: a cluster to use instead of starting one."""
+    named = os.environ.get("ISVCWATCH_TEST_KUBECONFIG")
+    return Path(named) if named else None
+
+
+def had(config: pytest.Config, part: str, start: Callable[[], Part]) -> Part:
+    """Start a part, or skip with the reason why it can't be had."""
+    if why := config.stash[FAILURES].get(part):
+        pytest.skip(why)
+    try:
+        return start()
+    except (GroundError, envs.Missing) as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def control_plane(pytestconfig: pytest.Config) -> Iterator[ControlPlane]:
+    """An API server of our own, with its audit log; `stranger` may do nothing."""
+    if given_kubeconfig():
+        pytest.skip("needs an API server of our own, with its audit log, and ISVCWATCH_TEST_KUBECONFIG names another")
+    with had(pytestconfig, prepare.CONTROL_PLANE, lambda: ControlPlane.start(users=[User("stranger")])) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(request: pytest.FixtureRequest) -> Path:
+    """The admin's kubeconfig, of the cluster given or of one of our own."""
+    if given := given_kubeconfig():
+        return given
+    started: ControlPlane = request.getfixturevalue("control_plane")
+    return started.kubeconfig
+
+
+@pytest.fixture(scope="session")
+def cluster(kubeconfig: Path) -> Iterator[Cluster]:
+    """The admin's view of the cluster, CRDs applied."""
+    with Cluster(kubeconfig) as admin:
+        admin.apply_crds()
+        yield admin
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """A fresh namespace."""
+    name = cluster.create_namespace()
+    yield name
+    cluster.delete_namespace(name)
+
+
+@pytest.fixture(scope="session")
+def kserve_server(pytestconfig: pytest.Config) -> Iterator[KServeServer]:
+    """KServe's ModelServer with `iris` and `fraud`."""
+    with had(pytestconfig, "kserve", lambda: KServeServer.start(*MODELS)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mlserver_server(pytestconfig: pytest.Config) -> Iterator[MLServerServer]:
+    """MLServer with `iris` and `fraud`."""
+    with had(pytestconfig, "mlserver", lambda: MLServerServer.start(*MODELS)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def triton_server(pytestconfig: pytest.Config) -> Iterator[TritonServer]:
+    """Triton with `iris` and `fraud`."""
+    with had(pytestconfig, "triton", lambda: TritonServer.start(*MODELS)) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def servers_well_again(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever a test told a model server to be, the next test finds it well."""
+    used = [request.getfixturevalue(name) for name in SERVER_FIXTURES if name in request.fixturenames]
+    yield
+    for server in used:
+        assert isinstance(server, ModelServer)
+        server.reset()
