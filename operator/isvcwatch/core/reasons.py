@@ -23,7 +23,7 @@ class Reason(StrEnum):
     UNAUTHORIZED = "Unauthorized"
     FORBIDDEN = "Forbidden"
     REDIRECTED = "Redirected"
-    ROUTE_NOT_FOUND = "NotFound"
+    ROUTE_NOT_FOUND = "RouteNotFound"
     TOO_MANY_REQUESTS = "TooManyRequests"
     UNEXPECTED_ANSWER = "UnexpectedAnswer"
     NO_SUCH_ROUTE = "NoSuchRoute"

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Final
 
 import aiohttp
 
+from isvcwatch.core.conditions import one_line
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -74,7 +76,7 @@ LONGEST_RETRY_AFTER: Final = 60.0
 
 def from_transport(error: Exception, server: str) -> UnavailableError:
     """No answer came."""
-    return UnavailableError(f"the API server at {server} can't be reached: {str(error) or type(error).__name__}")
+    return UnavailableError(f"the API server at {server} can't be reached: {one_line(str(error)) or type(error).__name__}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ def _message(failure: Failure) -> str:
         said = json.loads(failure.body)["message"]
     except (ValueError, TypeError, KeyError):
         said = failure.reason
-    return str(said)[:512]
+    return one_line(str(said))
 
 
 def _retry_after(failure: Failure) -> float:

@@ -18,7 +18,7 @@ MODEL_LOADING: Final = "ModelLoading"
 MODEL_NOT_FOUND: Final = "ModelNotFound"
 """The server answers, and knows no model of that name."""
 
-NOT_FOUND: Final = "NotFound"
+NOT_FOUND: Final = "RouteNotFound"
 """The route is absent: another server, another protocol, or another base path."""
 UNAUTHORIZED: Final = "Unauthorized"
 FORBIDDEN: Final = "Forbidden"

@@ -1,0 +1,1 @@
+"""The main job in two minutes, on real parts: `make demo`."""

@@ -1,0 +1,55 @@
+"""A server that answers with whatever bytes it is given: what no well-behaved server sends."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import Self
+
+from tests.ground.process import free_port
+
+
+class RawServer:
+    """Listens on loopback; sends its bytes to whoever connects, then closes. Counts who came. Use it in a `with` block."""
+
+    def __init__(self, answer: bytes) -> None:
+        self.answer = answer
+        self.requests: list[bytes] = []
+        self._listening = socket.create_server(("127.0.0.1", free_port()))
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self._thread.join(5)
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:
+                return
+            with connection:
+                try:
+                    connection.settimeout(5)
+                    self.requests.append(connection.recv(65536))
+                    connection.sendall(self.answer)
+                except OSError:
+                    continue
+
+
+def answer(status: int, body: bytes = b"", content_type: str = "application/json") -> bytes:
+    """A well-formed HTTP answer."""
+    head = f"HTTP/1.1 {status} X\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    return head.encode() + body
+
+
+READY = answer(200, b'{"name":"m","ready":true}')
