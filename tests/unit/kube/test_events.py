@@ -1,0 +1,178 @@
+"""Events: one object for what repeats, in order, retried for as long as they are news."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from isvcwatch.core.conditions import Status
+from isvcwatch.core.decide import Notice
+from isvcwatch.core.reasons import EventReason
+from isvcwatch.kube import errors
+from isvcwatch.kube.events import NOTE_LIMIT, REMEMBERED, SERIES_WINDOW, TRIES, WAITING, EventRecorder
+from tests.unit.builders import isvc
+from tests.unit.kube.fakes import Counts, FakeApi
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+pytestmark = pytest.mark.looptime
+
+UNREADY = Notice(EventReason.MODEL_UNREADY, Status.FALSE, "ModelNotReady", "it says so")
+RECOVERED = Notice(EventReason.MODEL_RECOVERED, Status.TRUE, "ModelReady", "it is ready")
+START = datetime(2026, 11, 23, 19, 0, 0, 123456, tzinfo=UTC)
+
+
+class Stage:
+    def __init__(self, api: FakeApi) -> None:
+        self.api = api
+        self.counts = Counts()
+        self.now = START
+        self.recorder = EventRecorder(api.api, self.counts, lambda: self.now)
+
+    async def record(self, *notices: Notice, later: timedelta = timedelta()) -> None:
+        self.now += later
+        for notice in notices:
+            self.recorder.record(isvc(), notice)
+        await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def recording(**answers: list[Any]) -> AsyncIterator[Stage]:
+    stage = Stage(FakeApi(answers))
+    task = asyncio.create_task(stage.recorder.run())
+    yield stage
+    assert not task.done()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_an_event_is_as_kubernetes_wants_it() -> None:
+    async with recording() as stage:
+        await stage.record(UNREADY)
+    ((verb, name, body),) = stage.api.calls
+    assert verb == "create"
+    assert name.startswith("iris.")
+    assert {key: body[key] for key in ("apiVersion", "kind", "type", "reason", "action", "note", "eventTime", "reportingController")} == {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "type": "Warning",
+        "reason": "ModelUnready",
+        "action": "Probe",
+        "note": "ModelNotReady: it says so",
+        "eventTime": "2026-11-23T19:00:00.123456Z",
+        "reportingController": "isvcwatch.dev/isvcwatch",
+    }
+    assert body["reportingInstance"]
+    assert body["metadata"]["namespace"] == "models"
+    assert body["regarding"]["uid"] == "uid-of-iris"
+    assert stage.counts.events == {("ModelUnready", "created"): 1}
+
+
+async def test_a_recovery_is_normal() -> None:
+    async with recording() as stage:
+        await stage.record(RECOVERED)
+    assert stage.api.calls[0][2]["type"] == "Normal"
+
+
+async def test_a_note_is_one_line_that_the_api_takes() -> None:
+    async with recording() as stage:
+        await stage.record(Notice(EventReason.MODEL_UNREADY, Status.FALSE, "ModelNotReady", "a\nb" + "é" * 5000))
+    note = stage.api.calls[0][2]["note"]
+    assert note.isprintable()
+    assert len(note) <= NOTE_LIMIT
+
+
+async def test_a_long_name_still_makes_a_name_that_the_api_takes() -> None:
+    async with recording() as stage:
+        stage.recorder.record(isvc(name="x" * 253), UNREADY)
+        await asyncio.sleep(0.01)
+    assert len(stage.api.calls[0][1]) <= 253
+
+
+async def test_the_same_again_is_counted_on_the_same_object() -> None:
+    async with recording() as stage:
+        for _ in range(3):
+            await stage.record(UNREADY, later=timedelta(minutes=5))
+    (_, name, _), second, third = stage.api.calls
+    assert second == ("merge_patch", name, {"series": {"count": 2, "lastObservedTime": "2026-11-23T19:10:00.123456Z"}})
+    assert third[2]["series"]["count"] == 3
+    assert stage.counts.events == {("ModelUnready", "created"): 1, ("ModelUnready", "repeated"): 2}
+
+
+async def test_another_reason_cause_or_object_is_another_event() -> None:
+    async with recording() as stage:
+        await stage.record(UNREADY, RECOVERED, Notice(UNREADY.reason, UNREADY.status, "TimedOut", ""))
+        stage.recorder.record(isvc(uid="another"), UNREADY)
+        await asyncio.sleep(0.01)
+    assert stage.api.verbs() == ["create"] * 4
+    assert len({name for _, name, _ in stage.api.calls}) == 4
+
+
+async def test_after_the_window_it_is_a_new_event() -> None:
+    async with recording() as stage:
+        await stage.record(UNREADY)
+        await stage.record(UNREADY, later=SERIES_WINDOW)
+    assert stage.api.verbs() == ["create", "create"]
+
+
+async def test_a_series_goes_on_for_as_long_as_it_is_kept_up() -> None:
+    async with recording() as stage:
+        for _ in range(4):
+            await stage.record(UNREADY, later=SERIES_WINDOW - timedelta(seconds=1))
+    assert stage.api.verbs() == ["create", "merge_patch", "merge_patch", "merge_patch"]
+
+
+async def test_an_event_that_is_no_longer_there_is_made_anew() -> None:
+    async with recording(merge_patch=[errors.GoneError("404")]) as stage:
+        await stage.record(UNREADY)
+        await stage.record(UNREADY)
+    assert stage.api.verbs() == ["create", "merge_patch", "create"]
+    assert stage.counts.events == {("ModelUnready", "created"): 2}
+
+
+async def test_only_so_many_series_are_remembered() -> None:
+    async with recording() as stage:
+        for n in range(REMEMBERED + 1):
+            stage.recorder.record(isvc(uid=f"uid-{n}"), UNREADY)
+        await asyncio.sleep(1)
+        stage.recorder.record(isvc(uid="uid-0"), UNREADY)
+        stage.recorder.record(isvc(uid=f"uid-{REMEMBERED}"), UNREADY)
+        await asyncio.sleep(1)
+    assert stage.api.verbs()[-2:] == ["create", "merge_patch"]
+
+
+async def test_an_api_server_that_is_away_is_asked_again_and_the_order_is_kept() -> None:
+    async with recording(create=[errors.UnavailableError("away")] * 3 + [{}]) as stage:
+        await stage.record(UNREADY, RECOVERED)
+        await asyncio.sleep(30)
+    assert [body["reason"] for _, _, body in stage.api.calls] == ["ModelUnready"] * 4 + ["ModelRecovered"]
+    assert stage.counts.events == {("ModelUnready", "created"): 1, ("ModelRecovered", "created"): 1}
+
+
+async def test_an_api_server_that_stays_away_loses_the_event_and_that_is_counted() -> None:
+    async with recording(create=[errors.UnavailableError("away")] * TRIES + [{}]) as stage:
+        await stage.record(UNREADY, RECOVERED)
+        await asyncio.sleep(300)
+    assert stage.counts.events == {("ModelUnready", "lost"): 1, ("ModelRecovered", "created"): 1}
+
+
+@pytest.mark.parametrize("error", [errors.ForbiddenError("may not"), errors.RejectedError("422"), errors.NotServedError("404")])
+async def test_what_trying_again_does_not_help_is_logged_and_lost(error: errors.KubeError) -> None:
+    with capture_logs() as lines:
+        async with recording(create=[error, {}]) as stage:
+            await stage.record(UNREADY, RECOVERED)
+    assert stage.counts.events == {("ModelUnready", "lost"): 1, ("ModelRecovered", "created"): 1}
+    assert [(line["event"], line["why"]) for line in lines] == [("event_not_recorded", str(error))]
+
+
+async def test_more_than_can_wait_are_lost_and_counted() -> None:
+    stage = Stage(FakeApi())
+    for _ in range(WAITING + 2):
+        stage.recorder.record(isvc(), UNREADY)
+    assert stage.counts.events == {("ModelUnready", "lost"): 2}

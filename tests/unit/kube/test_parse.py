@@ -1,0 +1,289 @@
+"""From what the API server sends to frozen objects: real shapes are understood, and nothing makes parsing fail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from isvcwatch.core.conditions import MESSAGE_LIMIT, Condition, is_timestamp
+from isvcwatch.core.decide import decide, seed
+from isvcwatch.core.derive import derive
+from isvcwatch.core.objects import ComponentSpec, DeploymentMode, Runtime, RuntimeKey
+from isvcwatch.core.reasons import Reason
+from isvcwatch.core.targets import Misconfigured, Skipped, Target
+from isvcwatch.kube import parse
+from tests.ground import kserve_status as kserve
+from tests.unit.builders import ALL_REFUSED, DEFAULTS, NOW
+
+Manifest = dict[str, Any]
+
+
+def sent(
+    spec: Manifest | None = None, annotations: dict[str, str] | None = None, status: Manifest | None = None, **metadata: object
+) -> Manifest:
+    """An InferenceService as the API server sends it."""
+    manifest = kserve.isvc("iris", "models", spec, annotations, status)
+    manifest["metadata"] |= {"uid": "u", "resourceVersion": "7", **metadata}
+    return manifest
+
+
+def test_a_ready_service_is_understood() -> None:
+    service = parse.inference_service(sent(status=kserve.ready("iris", "models")))
+    assert (service.uid, service.namespace, service.name, service.resource_version) == ("u", "models", "iris", "7")
+    assert service.mode is DeploymentMode.STANDARD
+    assert service.address_url == "http://iris-predictor.models.svc.cluster.local"
+    assert service.url == "http://iris-models.example.com"
+    assert service.runtime == RuntimeKey("", "kserve-sklearnserver")
+    assert service.predictor == ComponentSpec(model_format="sklearn")
+    assert service.transformer is None
+    assert [c.type for c in service.conditions or () if c] == ["IngressReady", "PredictorReady", "Ready", "Stopped"]
+    assert (service.deleting, service.stopped, service.problem) == (False, False, "")
+
+
+STAGES: list[tuple[str, Manifest, type]] = [
+    ("no status", sent(), Skipped),
+    ("progressing", sent(status=kserve.progressing("iris", "models")), Target),
+    ("unavailable", sent(status=kserve.unavailable("iris", "models")), Target),
+    ("ready", sent(status=kserve.ready("iris", "models")), Target),
+    ("a pod lost", sent(status=kserve.pod_lost("iris", "models")), Target),
+    ("a failed roll-out", sent(status=kserve.failed_rollout("iris", "models")), Target),
+    ("failed to load", sent(status=kserve.failed_to_load("iris", "models")), Target),
+    ("recovered", sent(status=kserve.recovered("iris", "models")), Target),
+    ("headless", sent(status=kserve.headless("iris", "models")), Target),
+    ("a custom container", sent(kserve.container_spec(), status=kserve.custom_container("iris", "models")), Target),
+    ("a canary", sent(status=kserve.with_canary("iris", "models")), Target),
+    ("no pod", sent(status=kserve.no_pod("iris", "models")), Target),
+    ("stopped", sent(status=kserve.stopped()), Skipped),
+    ("stopped by annotation, status not yet", sent(annotations={kserve.STOP: "TRUE"}, status=kserve.ready("iris", "models")), Skipped),
+    ("started again", sent(status=kserve.started_again("iris", "models")), Target),
+    ("an unknown runtime", sent(status=kserve.unknown_runtime()), Skipped),
+    ("being deleted", sent(status=kserve.ready("iris", "models"), deletionTimestamp=kserve.TIME), Skipped),
+    ("Knative, starting", sent(status=kserve.knative_starting("iris")), Skipped),
+    ("Knative, never at zero", sent(status=kserve.knative_ready("iris", "models")), Target),
+    (
+        "Knative, may be at zero",
+        sent(kserve.with_min_replicas(kserve.model_spec(), 0), status=kserve.knative_ready("iris", "models")),
+        Skipped,
+    ),
+    (
+        "Standard, minReplicas 0 with an HPA",
+        sent(kserve.with_min_replicas(kserve.model_spec(), 0), status=kserve.ready("iris", "models")),
+        Target,
+    ),
+]
+
+
+@pytest.mark.parametrize(("raw", "outcome"), [s[1:] for s in STAGES], ids=[s[0] for s in STAGES])
+def test_each_stage_of_a_life_is_probed_or_left_alone(raw: Manifest, outcome: type) -> None:
+    assert type(derive(parse.inference_service(raw), None, DEFAULTS).outcome) is outcome
+
+
+def test_a_transformer_and_its_predictor_are_both_found() -> None:
+    spec = kserve.transformer_spec(kserve.model_spec(), args=["--model_name=outer"])
+    service = parse.inference_service(sent(spec, status=kserve.with_transformer("iris", "models")))
+    outcome = derive(service, None, DEFAULTS).outcome
+    assert isinstance(outcome, Target)
+    assert [(hop.base_url, hop.model_name) for hop in outcome.hops] == [
+        ("http://iris-transformer.models.svc.cluster.local", "outer"),
+        ("http://iris-predictor.models.svc.cluster.local", "iris"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "annotation", "mode"),
+    [
+        ("Standard", "", DeploymentMode.STANDARD),
+        ("RawDeployment", "", DeploymentMode.STANDARD),
+        ("Knative", "", DeploymentMode.KNATIVE),
+        ("Serverless", "", DeploymentMode.KNATIVE),
+        ("ModelMesh", "", DeploymentMode.MODEL_MESH),
+        ("", "RawDeployment", DeploymentMode.STANDARD),
+        ("", "serverless", DeploymentMode.KNATIVE),
+        ("Knative", "RawDeployment", DeploymentMode.KNATIVE),
+        ("", "", None),
+        ("Strange", "Stranger", None),
+    ],
+)
+def test_the_mode_is_told_by_the_status_first(status: str, annotation: str, mode: DeploymentMode | None) -> None:
+    assert parse.inference_service(sent(annotations={kserve.MODE: annotation}, status={"deploymentMode": status})).mode is mode
+
+
+def test_a_ready_revision_tells_of_knative() -> None:
+    status = {"components": {"predictor": {"latestReadyRevision": "iris-predictor-00001"}}}
+    assert parse.inference_service(sent(status=status)).mode is DeploymentMode.KNATIVE
+
+
+@pytest.mark.parametrize(
+    ("status", "named", "key"),
+    [
+        ({"servingRuntimeName": "own"}, "", RuntimeKey("models", "own")),
+        ({"clusterServingRuntimeName": "shared"}, "", RuntimeKey("", "shared")),
+        ({"clusterServingRuntimeName": "shared"}, "asked", RuntimeKey("", "shared")),
+        ({}, "asked", RuntimeKey("models", "asked")),
+        ({}, "", None),
+    ],
+)
+def test_the_runtime_is_the_one_that_was_chosen(status: Manifest, named: str, key: RuntimeKey | None) -> None:
+    assert parse.inference_service(sent(kserve.model_spec(runtime=named), status=status)).runtime == key
+
+
+@pytest.mark.parametrize(
+    ("predictor", "component"),
+    [
+        ({"model": {"modelFormat": {"name": "SKLearn"}, "protocolVersion": "V2"}}, ComponentSpec(None, "sklearn", "v2")),
+        ({"sklearn": {"protocolVersion": "v2"}, "minReplicas": 2}, ComponentSpec(2, "sklearn", "v2")),
+        ({"triton": {}}, ComponentSpec(None, "triton")),
+        ({"containers": [{"command": ["serve"], "args": ["--model_name", "m"]}]}, ComponentSpec(arguments=("serve", "--model_name", "m"))),
+        (
+            {"containers": [{"name": "sidecar", "args": ["no"]}, {"name": "kserve-container", "args": ["yes"]}]},
+            ComponentSpec(arguments=("yes",)),
+        ),
+        (
+            {"containers": [{"ports": [{"name": "none"}, {"containerPort": 9000}, {"containerPort": 9001}]}]},
+            ComponentSpec(port=9000),
+        ),
+        (
+            {"model": {"env": [{"name": "A", "value": "1"}, {"name": "B", "valueFrom": {}}, {"name": "C", "value": ""}, None]}},
+            ComponentSpec(environment={"A": "1"}),
+        ),
+        ({"model": {"args": ["a", 1, None, "b"]}}, ComponentSpec(arguments=("a", "b"))),
+        ({"minReplicas": "0", "model": "text"}, ComponentSpec()),
+        ({"containers": {"name": "kserve-container"}}, ComponentSpec()),
+        ({"containers": ["text", None]}, ComponentSpec()),
+    ],
+)
+def test_a_component_is_read_in_every_style(predictor: Manifest, component: ComponentSpec) -> None:
+    assert parse.inference_service(sent({"predictor": predictor})).predictor == component
+
+
+def test_only_annotations_that_say_something_are_kept() -> None:
+    annotations = {"isvcwatch.dev/protocol": "v2", "autoscaling.knative.dev/min-scale": "0", "team": "x", kserve.MODE: "Standard"}
+    assert set(parse.inference_service(sent(annotations=annotations)).annotations) == {
+        "isvcwatch.dev/protocol",
+        "autoscaling.knative.dev/min-scale",
+    }
+
+
+@pytest.mark.parametrize("status", kserve.WRONG_SHAPES.values(), ids=kserve.WRONG_SHAPES)
+def test_no_wrong_shape_of_a_status_is_more_than_a_problem_to_name(status: object) -> None:
+    service = parse.inference_service({**sent(), "status": status})
+    derivation = derive(service, None, DEFAULTS)
+    if service.problem:
+        assert isinstance(derivation.outcome, Skipped)
+        assert derivation.outcome.reason is Reason.MALFORMED
+    decide(seed(service), service, NOW)
+
+
+@pytest.mark.parametrize("conditions", [{"Ready": "True"}, "Ready", 1, True])
+def test_conditions_that_are_no_list_are_a_problem(conditions: object) -> None:
+    assert parse.inference_service(sent(status={"conditions": conditions})).problem == "status.conditions is not a list"
+
+
+def test_a_malformed_condition_keeps_its_place() -> None:
+    conditions = parse.inference_service(sent(status={"conditions": [None, {"type": "Ready", "status": True}, "text"]})).conditions
+    assert conditions == (None, Condition("Ready", ""), None)
+
+
+@pytest.mark.parametrize(
+    ("raw", "problem"),
+    [
+        ({}, "metadata is missing or is not an object"),
+        ({"metadata": "iris", "spec": {}}, "metadata is missing or is not an object"),
+        ({"metadata": {}}, "spec is missing or is not an object"),
+        ({"metadata": {}, "spec": []}, "spec is missing or is not an object"),
+        ({"metadata": {}, "spec": {}}, "spec.predictor is missing or is not an object"),
+        ({"metadata": {}, "spec": {"predictor": None}}, "spec.predictor is missing or is not an object"),
+        ({"metadata": {}, "spec": {"predictor": {"model": {}}}, "status": []}, "status is not an object"),
+    ],
+)
+def test_what_is_malformed_is_named(raw: Manifest, problem: str) -> None:
+    assert parse.inference_service(raw).problem == problem
+
+
+def test_a_runtime_is_understood() -> None:
+    spec = {
+        "builtInAdapter": {"serverType": "MLServer"},
+        "protocolVersions": ["V2", "grpc-v2", 3],
+        "supportedModelFormats": [{"name": "SKLearn", "version": "1"}, "text", {}],
+        "containers": [
+            {"name": "kserve-container", "args": ["--x"], "env": [{"name": "PROTOCOL", "value": "v2"}], "ports": [{"containerPort": 1}]}
+        ],
+    }
+    assert parse.runtime({"metadata": {"name": "r", "namespace": "models"}, "spec": spec}) == Runtime(
+        RuntimeKey("models", "r"), "mlserver", ("v2", "grpc-v2"), ("sklearn", ""), 1, ("--x",), {"PROTOCOL": "v2"}
+    )
+
+
+@pytest.mark.parametrize("raw", [{}, {"metadata": None, "spec": None}, {"spec": {"containers": 1, "protocolVersions": "v1"}}])
+def test_a_malformed_runtime_says_nothing(raw: Manifest) -> None:
+    assert parse.runtime(raw) == Runtime(RuntimeKey("", ""))
+
+
+# Objects shaped vaguely like InferenceServices.
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8)
+anything = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=6
+)
+urls = st.sampled_from(
+    ["http://iris-transformer.models.svc:80", "http://iris-predictor.models.svc", "http://[", "x", "https://h:99999", "http://é"]
+)
+
+
+def vaguely(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Mostly an object with some of the fields, each mostly as it should be."""
+    return st.fixed_dictionaries({}, optional={name: field | anything for name, field in fields.items()}) | anything
+
+
+words = st.sampled_from(["", "True", "False", "Unknown", "ModelReady", "Stopped", "iris", "Standard", "Knative", "v2", "triton"])
+container = vaguely(
+    name=words,
+    args=st.lists(words | st.just("--model_name")),
+    env=st.lists(vaguely(name=words, value=words)),
+    ports=st.lists(vaguely(containerPort=st.integers())),
+)
+component = vaguely(
+    model=vaguely(modelFormat=vaguely(name=words), protocolVersion=words, runtime=words),
+    containers=st.lists(container),
+    minReplicas=st.integers(0, 2),
+)
+condition = vaguely(type=words, status=words, reason=st.text(), message=st.text(), lastTransitionTime=st.text(), severity=words)
+address = vaguely(url=urls)
+our_annotations = st.sampled_from(["isvcwatch.dev/url", "isvcwatch.dev/period-seconds", "isvcwatch.dev/x", "serving.kserve.io/stop"])
+annotations = st.dictionaries(our_annotations, urls | st.text(max_size=4), max_size=3)
+components = vaguely(predictor=vaguely(address=address, latestReadyRevision=words))
+services = st.fixed_dictionaries(
+    {
+        "metadata": vaguely(uid=words, name=st.just("iris"), namespace=st.just("models"), annotations=annotations),
+        "spec": vaguely(predictor=component, transformer=component),
+        "status": vaguely(
+            address=address, url=urls, deploymentMode=words, conditions=st.lists(condition, max_size=4), components=components
+        ),
+    }
+)
+runtimes = st.fixed_dictionaries(
+    {"metadata": vaguely(name=words), "spec": vaguely(protocolVersions=st.lists(words), containers=st.lists(container))}
+)
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(services, st.none() | runtimes)
+def test_nothing_shaped_like_a_service_makes_the_way_to_a_decision_fail(raw: Manifest, raw_runtime: Manifest | None) -> None:
+    service = parse.inference_service(raw)
+    runtime = parse.runtime(raw_runtime) if raw_runtime else None
+    derivation = derive(service, runtime, DEFAULTS)
+    assert derivation == derive(parse.inference_service(raw), runtime, DEFAULTS)
+    if not isinstance(derivation.outcome, Target):
+        assert isinstance(derivation.outcome, Skipped | Misconfigured)
+        assert len(derivation.outcome.message) < 1000
+    record = seed(service)
+    for _ in range(3):
+        decision = decide(record, service, NOW)
+        for written in decision.conditions:
+            assert written.message.isprintable()
+            assert len(written.message) <= MESSAGE_LIMIT
+            assert is_timestamp(written.last_transition_time)
+        record = type(record)(record.health.observe(ALL_REFUSED, DEFAULTS), record.announced)

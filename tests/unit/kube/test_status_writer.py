@@ -1,0 +1,278 @@
+"""Decisions carried out: guarded, paced, retried, each asked for anew at its turn."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from structlog.testing import capture_logs
+
+from isvcwatch.core.conditions import Status
+from isvcwatch.core.decide import Decision, Notice
+from isvcwatch.core.reasons import EventReason
+from isvcwatch.kube import errors
+from isvcwatch.kube.inventory import Inventory
+from isvcwatch.kube.status_writer import StatusWriter
+from tests.ground import kserve_status as kserve
+from tests.unit.builders import NOT_READY, READY, condition, isvc
+from tests.unit.kube.fakes import Counts, FakeApi
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from isvcwatch.core.objects import InferenceService
+    from isvcwatch.kube.events import EventRecorder
+
+pytestmark = pytest.mark.looptime
+
+UNREADY = Notice(EventReason.MODEL_UNREADY, Status.FALSE, "ModelNotReady", "no")
+SAY_UNREADY = Decision((condition("ModelReady", NOT_READY),), UNREADY)
+SAY_READY = Decision((condition("ModelReady", READY),))
+
+
+def raw(uid: str = "uid-of-iris", version: str = "101") -> dict[str, Any]:
+    found = kserve.isvc("iris", "models", status=kserve.ready("iris", "models"))
+    found["metadata"] |= {"uid": uid, "resourceVersion": version}
+    return found
+
+
+@dataclass
+class Plan:
+    """A planner that has a decision for each service until that is done."""
+
+    decisions: dict[str, list[Decision]]
+    asked: list[str] = field(default_factory=list)
+    carried_out: list[tuple[str, Decision]] = field(default_factory=list)
+    version: str = "100"
+
+    def plan(self, uid: str) -> tuple[InferenceService, Decision] | None:
+        self.asked.append(uid)
+        waiting = self.decisions.get(uid)
+        return (isvc(uid=uid, name=uid.removeprefix("uid-of-"), resource_version=self.version), waiting[0]) if waiting else None
+
+    def done(self, uid: str, decision: Decision) -> None:
+        self.carried_out.append((uid, decision))
+        self.decisions[uid].remove(decision)
+
+    # As an inventory's listener.
+
+    def changed(self, isvc: InferenceService, runtime: object) -> None:
+        del runtime
+        self.version = isvc.resource_version
+
+    def gone(self, uid: str) -> None:
+        self.decisions.pop(uid, None)
+
+
+@dataclass
+class Recorded:
+    notices: list[Notice] = field(default_factory=list)
+
+    def record(self, isvc: InferenceService, notice: Notice) -> None:
+        del isvc
+        self.notices.append(notice)
+
+
+@dataclass
+class Stage:
+    """A writer that runs, and all that it is joined to."""
+
+    api: FakeApi
+    plan: Plan
+    writer: StatusWriter
+    inventory: Inventory
+    recorded: Recorded
+    counts: Counts
+
+
+@asynccontextmanager
+async def writing(api: FakeApi, decisions: Sequence[Decision], uids: Sequence[str] = ("uid-of-iris",)) -> AsyncIterator[Stage]:
+    plan, inventory, recorded, counts = Plan({uid: list(decisions) for uid in uids}), Inventory(), Recorded(), Counts()
+    inventory.subscribe(plan)
+    writer = StatusWriter(api.api, inventory, cast("EventRecorder", recorded), plan, counts)
+    task = asyncio.create_task(writer.run())
+    for uid in uids:
+        writer.request(uid)
+    yield Stage(api, plan, writer, inventory, recorded, counts)
+    assert not task.done()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_decision_is_written_told_and_done() -> None:
+    async with writing(FakeApi({"json_patch": [raw()]}), [SAY_UNREADY]) as stage:
+        await asyncio.sleep(0.1)
+        assert stage.plan.carried_out == [("uid-of-iris", SAY_UNREADY)]
+        assert stage.recorded.notices == [UNREADY]
+        assert stage.counts.writes == {"written": 1}
+        assert stage.writer.pending == 0
+        written = stage.inventory.get("uid-of-iris")
+        assert written is not None
+        assert written.resource_version == "101"
+
+
+async def test_a_notice_alone_is_told_without_a_write() -> None:
+    async with writing(FakeApi(), [Decision(notice=UNREADY)]) as stage:
+        await asyncio.sleep(0.1)
+        assert stage.recorded.notices == [UNREADY]
+        assert stage.api.calls == []
+
+
+async def test_where_there_is_nothing_to_say_nothing_is_done() -> None:
+    async with writing(FakeApi(), []) as stage:
+        await asyncio.sleep(100)
+        assert stage.plan.asked == ["uid-of-iris"]
+        assert stage.api.calls == []
+
+
+async def test_requests_for_one_that_waits_are_the_same_request() -> None:
+    async with writing(FakeApi(), []) as stage:
+        for _ in range(10):
+            stage.writer.request("uid-of-iris")
+        assert stage.writer.pending == 1
+        await asyncio.sleep(10)
+        assert stage.plan.asked == ["uid-of-iris"]
+
+
+async def test_one_object_is_written_once_a_second_at_most() -> None:
+    async with writing(FakeApi({"json_patch": [raw()]}), [SAY_UNREADY, SAY_READY]) as stage:
+        for _ in range(100):
+            stage.writer.request("uid-of-iris")
+            await asyncio.sleep(0.05)
+        assert stage.api.verbs() == ["json_patch"] * 2
+        first, second = stage.api.times
+        assert second - first >= 1.0
+
+
+async def test_a_request_that_comes_during_a_write_is_not_lost() -> None:
+    async with writing(FakeApi({"json_patch": [raw()]}, takes=0.5), [SAY_UNREADY, SAY_READY]) as stage:
+        await asyncio.sleep(0.2)
+        stage.writer.request("uid-of-iris")
+        assert stage.writer.pending == 1
+        await asyncio.sleep(5)
+        assert [decision for _, decision in stage.plan.carried_out] == [SAY_UNREADY, SAY_READY]
+
+
+async def test_other_objects_do_not_wait_for_one_that_rests() -> None:
+    uids = [f"uid-of-{n}" for n in range(50)]
+    async with writing(FakeApi({"json_patch": [{}]}, takes=0.01), [SAY_UNREADY], uids) as stage:
+        await asyncio.sleep(0.5)
+        assert len(stage.plan.carried_out) == 50
+
+
+async def test_a_conflict_is_read_again_and_decided_again() -> None:
+    api = FakeApi({"json_patch": [errors.ConflictError("moved"), raw(version="103")], "get": [raw(version="102")]})
+    async with writing(api, [SAY_UNREADY]) as stage:
+        await asyncio.sleep(1)
+        assert stage.api.verbs() == ["json_patch", "get", "json_patch"]
+        versions = [body[0]["value"] for verb, _, body in stage.api.calls if verb == "json_patch"]
+        assert versions == ["100", "102"]
+        assert stage.counts.writes == {"conflict": 1, "written": 1}
+        assert stage.recorded.notices == [UNREADY]
+
+
+async def test_a_conflict_after_which_there_is_nothing_to_say_ends_there() -> None:
+    api = FakeApi({"json_patch": [errors.ConflictError("moved")], "get": [raw(version="102")]})
+    async with writing(api, [SAY_UNREADY]) as stage:
+        stage.inventory.subscribe(Settled(stage.plan))
+        await asyncio.sleep(60)
+        assert stage.api.verbs() == ["json_patch", "get"]
+        assert stage.recorded.notices == []
+
+
+@dataclass
+class Settled:
+    """A listener that finds at the next change that nothing is left to be said."""
+
+    plan: Plan
+
+    def changed(self, isvc: InferenceService, runtime: object) -> None:
+        del runtime
+        self.plan.decisions.pop(isvc.uid, None)
+
+    def gone(self, uid: str) -> None:
+        raise AssertionError(uid)
+
+
+async def test_an_object_that_is_gone_is_forgotten() -> None:
+    async with writing(FakeApi({"json_patch": [errors.GoneError("404")]}), [SAY_UNREADY]) as stage:
+        stage.inventory.put_service(raw(version="100"))
+        await asyncio.sleep(60)
+        assert len(stage.inventory) == 0
+        assert stage.api.verbs() == ["json_patch"]
+        assert stage.counts.writes == {"gone": 1}
+        assert stage.recorded.notices == []
+
+
+async def test_an_object_that_was_deleted_when_a_conflict_is_looked_into_is_forgotten() -> None:
+    async with writing(FakeApi({"json_patch": [errors.ConflictError("")], "get": [errors.GoneError("404")]}), [SAY_UNREADY]) as stage:
+        stage.inventory.put_service(raw(version="100"))
+        await asyncio.sleep(60)
+        assert len(stage.inventory) == 0
+        assert stage.api.verbs() == ["json_patch", "get"]
+
+
+async def test_an_object_that_was_made_anew_under_its_name_is_another() -> None:
+    async with writing(FakeApi({"json_patch": [errors.ConflictError("")], "get": [raw("uid-of-another")]}), [SAY_UNREADY]) as stage:
+        stage.inventory.put_service(raw(version="100"))
+        await asyncio.sleep(60)
+        assert [found.uid for found in stage.inventory] == ["uid-of-another"]
+        assert stage.api.verbs() == ["json_patch", "get"]
+
+
+async def test_a_conflict_that_can_not_be_looked_into_is_retried() -> None:
+    api = FakeApi({"json_patch": [errors.ConflictError(""), raw()], "get": [errors.UnavailableError("away")]})
+    async with writing(api, [SAY_UNREADY]) as stage:
+        await asyncio.sleep(60)
+        assert stage.counts.writes == {"conflict": 1, "unavailable": 1, "written": 1}
+
+
+@pytest.mark.parametrize(
+    ("error", "result"),
+    [
+        (errors.ForbiddenError("no"), "forbidden"),
+        (errors.UnavailableError("away"), "unavailable"),
+        (errors.RejectedError("422"), "rejected"),
+        (errors.NotServedError("no CRD"), "unavailable"),
+    ],
+)
+async def test_what_stands_in_the_way_is_said_once_and_tried_again_ever_more_slowly(error: Exception, result: str) -> None:
+    with capture_logs() as lines:
+        async with writing(FakeApi({"json_patch": [*[error] * 6, raw()]}), [SAY_UNREADY]) as stage:
+            await asyncio.sleep(120)
+            assert stage.counts.writes == {result: 6, "written": 1}
+            assert stage.recorded.notices == [UNREADY]
+            gaps = [after - before for before, after in zip(stage.api.times, stage.api.times[1:], strict=False)]
+            assert gaps[0] < 1.1
+            assert 7.4 < gaps[-1] < 15.1
+    assert [(line["event"], line["result"]) for line in lines] == [("status_not_written", result)]
+
+
+async def test_the_server_is_not_asked_before_it_said_it_may_be() -> None:
+    async with writing(FakeApi({"json_patch": [errors.UnavailableError("busy", 42.0), raw()]}), [SAY_UNREADY]) as stage:
+        await asyncio.sleep(60)
+        first, second = stage.api.times
+        assert second - first >= 42.0
+
+
+async def test_what_is_decided_meanwhile_is_what_is_written_in_the_end() -> None:
+    async with writing(FakeApi({"json_patch": [errors.UnavailableError("away"), raw()]}), [SAY_UNREADY]) as stage:
+        await asyncio.sleep(0.1)
+        stage.plan.decisions["uid-of-iris"] = [SAY_READY]
+        await asyncio.sleep(60)
+        assert stage.plan.carried_out == [("uid-of-iris", SAY_READY)]
+        assert stage.recorded.notices == []
+
+
+async def test_a_repeated_complaint_after_a_good_write_is_said_again() -> None:
+    away = errors.UnavailableError("away")
+    with capture_logs() as lines:
+        async with writing(FakeApi({"json_patch": [away, raw(), away, raw()]}), [SAY_UNREADY, replace(SAY_READY)]) as stage:
+            await asyncio.sleep(10)
+            stage.writer.request("uid-of-iris")
+            await asyncio.sleep(10)
+            assert stage.counts.writes == {"unavailable": 2, "written": 2}
+    assert len(lines) == 2
