@@ -102,5 +102,12 @@ class Api:
             raise errors.from_answer(failure, verb, resource, named=named)
         if not parse:
             return {}
-        parsed: dict[str, Any] = json.loads(content)
+        try:
+            parsed = json.loads(content)
+        except ValueError:
+            parsed = None
+        if not isinstance(parsed, dict):
+            raise errors.UnavailableError(
+                f"{verb} {resource}: what answers at {self.server} is no API server: {answer.status}, no JSON object"
+            )
         return parsed
