@@ -218,6 +218,8 @@ class ControlPlane:
         return self._certificates / "apiserver.crt"
 
     def _ready(self) -> bool:
+        for child in self._children:
+            child.check()
         if not self._ca().is_file():
             return False
         try:

@@ -92,14 +92,18 @@ class Child:
         """
 
         def ready_or_over() -> bool:
-            if not self.running:
-                raise GroundError(f"it ended with exit code {self._process.returncode}")
+            self.check()
             return ready()
 
         try:
-            wait_until(ready_or_over, timeout, "ready")
+            wait_until(ready_or_over, timeout, f"{self.name} is ready")
         except GroundError as error:
-            raise GroundError(f"{self.name} did not start: {error}. The end of {self.log}:\n{self.log_tail()}") from None
+            raise GroundError(f"{error}. The end of {self.log}:\n{self.log_tail()}") from None
+
+    def check(self) -> None:
+        """Raise a GroundError if it has ended."""
+        if not self.running:
+            raise GroundError(f"{self.name} ended with exit code {self._process.returncode}")
 
     def stop(self, grace: float = 5) -> None:
         """Ask it to end, and make it end after `grace` seconds."""

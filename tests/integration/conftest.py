@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,14 +14,10 @@ from tests.ground.controlplane import ControlPlane, User
 from tests.ground.kserve_server import KServeServer
 from tests.ground.mlserver_server import MLServerServer
 from tests.ground.model_server import ModelServer
-from tests.ground.process import GroundError
 from tests.ground.triton_server import TritonServer
-from tools import envs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
-
-Part = TypeVar("Part")
+    from collections.abc import Generator, Iterator
 
 MODELS = ("iris", "fraud")
 SERVER_FIXTURES = {"kserve_server": "kserve", "mlserver_server": "mlserver", "triton_server": "triton"}
@@ -34,7 +30,7 @@ FAILURES = pytest.StashKey[dict[str, str]]()
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whatever uses a real part is `real`, so that `-m real` and `-m "not real"` need no reminding."""
     for item in items:
-        if NEEDS.keys() & set(getattr(item, "fixturenames", ())):
+        if needs(item):
             item.add_marker(pytest.mark.real)
 
 
@@ -42,7 +38,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     """Build and install before the first test, uncaptured: it takes minutes once, and says so."""
     if session.config.option.collectonly:
         return
-    wanted = {NEEDS[name] for item in session.items for name in getattr(item, "fixturenames", ()) if name in NEEDS}
+    wanted = {part for item in session.items for part in needs(item)}
     if given_kubeconfig():
         wanted.discard(prepare.CONTROL_PLANE)
     capture = session.config.pluginmanager.getplugin("capturemanager")
@@ -63,20 +59,24 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+def needs(item: pytest.Item) -> set[str]:
+    """The parts that a test uses, by fixture or by a fixture's name as parameter."""
+    names = set(getattr(item, "fixturenames", ()))
+    if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+        names |= {value for value in item.callspec.params.values() if isinstance(value, str)}
+    return {NEEDS[name] for name in names & NEEDS.keys()}
+
+
 def given_kubeconfig() -> Path | None:
     """ISVCWATCH_TEST_KUBECONFIG: a cluster to use instead of starting one."""
     named = os.environ.get("ISVCWATCH_TEST_KUBECONFIG")
     return Path(named) if named else None
 
 
-def had(config: pytest.Config, part: str, start: Callable[[], Part]) -> Part:
-    """Start a part, or skip with the reason why it can't be had."""
+def had(config: pytest.Config, part: str) -> None:
+    """Skip where a part can't be had; one that can and does not start is an error, not a skip."""
     if why := config.stash[FAILURES].get(part):
         pytest.skip(why)
-    try:
-        return start()
-    except (GroundError, envs.Missing) as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +84,8 @@ def control_plane(pytestconfig: pytest.Config) -> Iterator[ControlPlane]:
     """An API server of our own, with its audit log; `stranger` may do nothing."""
     if given_kubeconfig():
         pytest.skip("needs an API server of our own, with its audit log, and ISVCWATCH_TEST_KUBECONFIG names another")
-    with had(pytestconfig, prepare.CONTROL_PLANE, lambda: ControlPlane.start(users=[User("stranger")])) as started:
+    had(pytestconfig, prepare.CONTROL_PLANE)
+    with ControlPlane.start(users=[User("stranger")]) as started:
         yield started
 
 
@@ -116,21 +117,24 @@ def namespace(cluster: Cluster) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def kserve_server(pytestconfig: pytest.Config) -> Iterator[KServeServer]:
     """KServe's ModelServer with `iris` and `fraud`."""
-    with had(pytestconfig, "kserve", lambda: KServeServer.start(*MODELS)) as server:
+    had(pytestconfig, "kserve")
+    with KServeServer.start(*MODELS) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def mlserver_server(pytestconfig: pytest.Config) -> Iterator[MLServerServer]:
     """MLServer with `iris` and `fraud`."""
-    with had(pytestconfig, "mlserver", lambda: MLServerServer.start(*MODELS)) as server:
+    had(pytestconfig, "mlserver")
+    with MLServerServer.start(*MODELS) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def triton_server(pytestconfig: pytest.Config) -> Iterator[TritonServer]:
     """Triton with `iris` and `fraud`."""
-    with had(pytestconfig, "triton", lambda: TritonServer.start(*MODELS)) as server:
+    had(pytestconfig, "triton")
+    with TritonServer.start(*MODELS) as server:
         yield server
 
 
