@@ -11,7 +11,7 @@ from tests.ground.cluster import Cluster
 from tests.ground.controlplane import ControlPlane
 from tests.ground.process import GroundError
 from tests.integration.shipping import programs
-from tests.shipping.shipped import BASE
+from tests.shipping.shipped import BASE, NAMESPACED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +67,16 @@ def kubectl(empty_cluster: ControlPlane) -> Kubectl:
 def installed(kubectl: Kubectl) -> str:
     """`kubectl apply -k manifests/base` into an empty cluster; what it said."""
     code, said = kubectl.apply("-k", BASE)
+    assert code == 0, said
+    return said
+
+
+@pytest.fixture(scope="package")
+def installed_namespaced(kubectl: Kubectl) -> str:
+    """`kubectl apply -k manifests/namespaced` into the namespace that it names; what it said."""
+    code, said = kubectl("create", "namespace", "models")
+    assert code == 0, said
+    code, said = kubectl.apply("-k", NAMESPACED)
     assert code == 0, said
     return said
 

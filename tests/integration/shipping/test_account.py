@@ -12,7 +12,7 @@ import pytest
 from tests.ground import kserve_status
 from tests.ground.process import wait_until
 from tests.integration.watching.operating import QUICK, OperatorProcess, wait_for
-from tests.shipping.shipped import BASE, allowed, one
+from tests.shipping.shipped import BASE, NAMESPACED, allowed, one
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,3 +154,19 @@ def test_beside_its_role_it_only_looks_at_what_the_api_serves(lived: list[AuditE
     others = {entry.request_uri.split("?")[0] for entry in lived if not entry.resource}
     assert all(path in {"/api", "/apis", "/version"} or path.startswith(("/api/", "/apis/")) for path in others), others
     assert {entry.verb for entry in lived if not entry.resource} <= {"get"}
+
+
+@pytest.mark.usefixtures("lived", "installed_namespaced")
+def test_in_one_namespace_it_lives_with_the_role_of_that_namespace(empty_cluster: ControlPlane, admin: Cluster, tmp_path: Path) -> None:
+    account = empty_cluster.kubeconfig_for(admin.create_token("models", "isvcwatch"))
+    isvc = kserve_status.isvc("ranker", "models", annotations={"isvcwatch.dev/protocol": "v2"})
+    with Model() as model, OperatorProcess(account, tmp_path, "--namespace", "models", *QUICK) as operator:
+        operator.wait_ready()
+        admin.create_isvc(isvc, kserve_status.ready("ranker", "models", model.url))
+        for ready in (True, False, True):
+            model.set_ready(ready)
+            wait_for(admin, "models", "ranker", str(ready))
+    asked = empty_cluster.audit(user="system:serviceaccount:models:isvcwatch")
+    # It tries for the runtimes that only a cluster has, is refused, says so and does without.
+    assert {(entry.verb, entry.resource) for entry in asked if entry.code == 403} == {("list", "clusterservingruntimes")}
+    assert used(asked) - allowed(one(NAMESPACED, "Role")) == {("serving.kserve.io", "clusterservingruntimes", "list")}

@@ -61,10 +61,8 @@ def test_a_field_that_the_api_server_does_not_know_is_refused(kubectl: Kubectl, 
     assert 'unknown field "spec.template.spec.containers[0].readinesProbe"' in said
 
 
+@pytest.mark.usefixtures("installed_namespaced")
 def test_the_namespaced_overlay_installs_into_an_existing_namespace_and_nowhere_else(kubectl: Kubectl, admin: Cluster) -> None:
-    assert kubectl("create", "namespace", "models")[0] == 0
-    code, said = kubectl.apply("-k", NAMESPACED)
-    assert code == 0, said
     objects = kubectl.render(NAMESPACED)
     assert sorted(item["kind"] for item in objects) == ["Deployment", "Role", "RoleBinding", "Service", "ServiceAccount"]
     assert {item["metadata"]["namespace"] for item in objects} == {"models"}
