@@ -1,0 +1,66 @@
+"""What the documents say is what the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from isvcwatch import settings
+from isvcwatch.core import overrides
+from isvcwatch.core.reasons import MEANINGS, EventReason, Reason
+from isvcwatch.telemetry.metrics import Metrics
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+CONDITIONS = (ROOT / "docs" / "conditions.md").read_text()
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_has_a_row_that_says_what_it_means(reason: Reason) -> None:
+    rows = [line for line in CONDITIONS.splitlines() if line.startswith(f"| `{reason}` |")]
+    assert len(rows) == 1
+    assert MEANINGS[reason] in rows[0]
+
+
+@pytest.mark.parametrize("reason", EventReason)
+def test_every_event_has_a_row(reason: EventReason) -> None:
+    assert f"| `{reason}` |" in CONDITIONS
+
+
+def test_no_row_is_about_a_reason_that_is_not_there() -> None:
+    table = CONDITIONS[CONDITIONS.index("## Reasons") :]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == {str(reason) for reason in Reason}
+
+
+@pytest.mark.parametrize("option", settings.RUN_OPTIONS, ids=lambda option: option.flag)
+def test_every_flag_stands_in_the_readme_with_its_variable(option: settings.Option) -> None:
+    assert f"| `--{option.flag} {option.metavar}` | `{option.variable}` |" in README
+
+
+@pytest.mark.parametrize("annotation", sorted(overrides.KNOWN))
+def test_every_annotation_stands_in_the_readme(annotation: str) -> None:
+    assert annotation in README or annotation.removeprefix(overrides.PREFIX) in README
+
+
+def test_every_metric_of_ours_stands_in_the_readme() -> None:
+    exposed = Metrics(lambda: [], dict).exposition().decode()
+    families = re.findall(r"^# TYPE (isvcwatch_\w+) (\w+)", exposed, re.MULTILINE)
+    assert families
+    for name, kind in families:
+        if not (kind == "gauge" and name.endswith("_created")):
+            assert name in README, name
+
+
+def test_the_defaults_in_the_readme_are_the_settings_defaults() -> None:
+    policy = settings.Settings().policy
+    for flag, value in (
+        ("period", policy.period),
+        ("timeout", policy.timeout),
+        ("initial-delay", policy.initial_delay),
+        ("failure-threshold", policy.failure_threshold),
+        ("success-threshold", policy.success_threshold),
+    ):
+        row = next(line for line in README.splitlines() if line.startswith(f"| `--{flag} "))
+        assert f" | {value:g} | " in row
