@@ -15,11 +15,12 @@ from isvcwatch.telemetry.metrics import Metrics
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 CONDITIONS = (ROOT / "docs" / "conditions.md").read_text()
+REASONS = CONDITIONS[CONDITIONS.index("## Reasons") :]
 
 
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_has_a_row_that_says_what_it_means(reason: Reason) -> None:
-    rows = [line for line in CONDITIONS.splitlines() if line.startswith(f"| `{reason}` |")]
+    rows = [line for line in REASONS.splitlines() if line.startswith(f"| `{reason}` |")]
     assert len(rows) == 1
     assert MEANINGS[reason] in rows[0]
 
@@ -30,8 +31,7 @@ def test_every_event_has_a_row(reason: EventReason) -> None:
 
 
 def test_no_row_is_about_a_reason_that_is_not_there() -> None:
-    table = CONDITIONS[CONDITIONS.index("## Reasons") :]
-    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == {str(reason) for reason in Reason}
+    assert set(re.findall(r"^\| `(\w+)` \|", REASONS, re.MULTILINE)) == {str(reason) for reason in Reason}
 
 
 @pytest.mark.parametrize("option", settings.RUN_OPTIONS, ids=lambda option: option.flag)
@@ -45,7 +45,7 @@ def test_every_annotation_stands_in_the_readme(annotation: str) -> None:
 
 
 def test_every_metric_of_ours_stands_in_the_readme() -> None:
-    exposed = Metrics(lambda: [], dict).exposition().decode()
+    exposed = Metrics(list, dict).exposition().decode()
     families = re.findall(r"^# TYPE (isvcwatch_\w+) (\w+)", exposed, re.MULTILINE)
     assert families
     for name, kind in families:
