@@ -1,0 +1,400 @@
+"""The middle of the way: what is remembered between what is heard, found out and said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+from structlog.testing import capture_logs
+
+from isvcwatch.core.conditions import Status
+from isvcwatch.core.objects import DeploymentMode
+from isvcwatch.core.reasons import EventReason, Reason
+from isvcwatch.core.targets import Misconfigured, Skipped, Target
+from isvcwatch.watcher import Watcher
+from tests.unit.builders import (
+    ALL_REFUSED,
+    ALL_WELL,
+    DEFAULTS,
+    DENIED,
+    LONG_AGO,
+    NOT_READY,
+    annotated,
+    isvc,
+    round_of,
+    saying,
+    with_conditions,
+)
+
+if TYPE_CHECKING:
+    from isvcwatch.core.decide import Decision
+    from isvcwatch.core.health import Round
+    from isvcwatch.core.objects import InferenceService
+
+UID = "uid-of-iris"
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+@dataclass
+class FakeSchedule:
+    """What is probed at present, and after what delay."""
+
+    targets: dict[str, Target] = field(default_factory=dict)
+    delays: list[float] = field(default_factory=list)
+
+    def set(self, target: Target, delay: float = 0.0) -> None:
+        self.targets[target.uid] = target
+        self.delays.append(delay)
+
+    def remove(self, uid: str) -> None:
+        self.targets.pop(uid, None)
+
+
+class Stage:
+    """A watcher with a writer that writes at once, or, told to, not at all."""
+
+    def __init__(self, initial_delay: float = 0.0) -> None:
+        self.schedule = FakeSchedule()
+        self.requests: list[str] = []
+        self.written: list[Decision] = []
+        self.watcher = Watcher(replace(DEFAULTS, initial_delay=initial_delay), self.schedule, self.requests.append, lambda: NOON)
+
+    def hear(self, service: InferenceService) -> None:
+        self.watcher.changed(service, None)
+
+    def find(self, found: Round, times: int = 1) -> None:
+        """So many rounds of what is probed now."""
+        for _ in range(times):
+            self.watcher.observed(self.schedule.targets[UID], found)
+
+    def write(self) -> Decision | None:
+        """Carry out what is planned, as the status writer does: the object comes back changed, then it is done."""
+        planned = self.watcher.plan(UID)
+        if planned is None:
+            return None
+        service, decision = planned
+        kept = [c for c in service.conditions or () if c and c.type not in {new.type for new in decision.conditions}]
+        if decision.conditions:
+            self.hear(replace(service, conditions=(*kept, *decision.conditions), has_status=True))
+        self.watcher.done(UID, decision)
+        self.written.append(decision)
+        return decision
+
+    @property
+    def notices(self) -> list[EventReason]:
+        return [decision.notice.reason for decision in self.written if decision.notice]
+
+    @property
+    def outcome(self) -> object:
+        (watched,) = self.watcher
+        return watched.outcome
+
+
+def statuses(decision: Decision | None) -> dict[str, str]:
+    return {c.type: c.status for c in decision.conditions} if decision else {}
+
+
+def test_a_new_service_is_probed_and_nothing_is_said_before_a_verdict() -> None:
+    stage = Stage()
+    stage.hear(isvc())
+    assert UID in stage.schedule.targets
+    assert stage.watcher.plan(UID) is None
+    assert stage.requests == []
+
+
+def test_a_first_success_is_written_and_is_no_event() -> None:
+    stage = Stage()
+    stage.hear(isvc())
+    stage.find(ALL_WELL)
+    assert statuses(stage.write()) == {"ServerLive": "True", "ServerReady": "True", "ModelReady": "True"}
+    assert stage.notices == []
+
+
+def test_a_first_failure_is_written_and_told_after_its_threshold() -> None:
+    stage = Stage()
+    stage.hear(isvc())
+    stage.find(ALL_REFUSED, 2)
+    assert stage.requests == []
+    stage.find(ALL_REFUSED)
+    assert stage.requests == [UID]
+    assert statuses(stage.write()) == {"ServerLive": "False", "ServerReady": "False", "ModelReady": "False"}
+    assert stage.notices == [EventReason.MODEL_UNREADY]
+
+
+def test_an_unchanged_tick_asks_for_nothing() -> None:
+    stage = Stage()
+    stage.hear(isvc())
+    stage.find(ALL_WELL)
+    stage.write()
+    stage.requests.clear()
+    stage.find(ALL_WELL, 100)
+    assert stage.requests == []
+    assert stage.write() is None
+
+
+def test_a_life_is_told_edge_by_edge_and_never_twice() -> None:
+    stage = Stage()
+    stage.hear(isvc())
+    for found in (ALL_WELL, round_of(NOT_READY), round_of(NOT_READY), ALL_WELL, round_of(DENIED), ALL_WELL, ALL_WELL):
+        stage.find(found, 3)
+        stage.write()
+        assert stage.write() is None
+    assert stage.notices == [
+        EventReason.MODEL_UNREADY,
+        EventReason.MODEL_RECOVERED,
+        EventReason.MODEL_UNKNOWN,
+        EventReason.MODEL_RECOVERED,
+    ]
+
+
+def test_a_flap_that_is_over_before_it_was_written_is_not_told() -> None:
+    stage = Stage()
+    stage.hear(isvc())
+    stage.find(ALL_WELL)
+    stage.write()
+    stage.find(round_of(NOT_READY), 3)
+    stage.find(ALL_WELL)
+    assert stage.write() is None
+
+
+def test_an_old_state_that_the_watch_brings_late_is_written_anew_and_not_told_anew() -> None:
+    stage = Stage()
+    stage.hear(with_conditions(*saying(ALL_WELL)))
+    before = with_conditions(*saying(ALL_WELL))
+    stage.find(round_of(NOT_READY), 3)
+    stage.write()
+    stage.hear(before)
+    again = stage.write()
+    assert statuses(again) == {"ModelReady": "False"}
+    assert stage.notices == [EventReason.MODEL_UNREADY]
+
+
+class TestRestart:
+    def test_what_the_object_says_is_taken_up(self) -> None:
+        stage = Stage(initial_delay=60)
+        stage.hear(with_conditions(*saying(round_of(NOT_READY))))
+        stage.find(round_of(NOT_READY), 5)
+        assert stage.requests == []
+        assert stage.schedule.delays == [0.0]
+
+    def test_a_recovery_while_it_was_away_is_told(self) -> None:
+        stage = Stage()
+        stage.hear(with_conditions(*saying(round_of(NOT_READY))))
+        stage.find(ALL_WELL)
+        stage.write()
+        assert stage.notices == [EventReason.MODEL_RECOVERED]
+
+    def test_a_new_service_is_left_alone_for_its_initial_delay(self) -> None:
+        stage = Stage(initial_delay=60)
+        stage.hear(isvc())
+        assert stage.schedule.delays == [60.0]
+
+    def test_a_wrong_severity_is_repaired_at_once(self) -> None:
+        stage = Stage()
+        live, ready, model = saying(ALL_WELL)
+        stage.hear(with_conditions(live, ready, replace(model, severity="")))
+        assert stage.requests == [UID]
+        repaired = stage.write()
+        assert repaired is not None
+        assert [c.last_transition_time for c in repaired.conditions] == [LONG_AGO]
+        assert repaired.notice is None
+
+
+class TestStop:
+    def test_a_stopped_service_is_neither_probed_nor_written(self) -> None:
+        stage = Stage()
+        stage.hear(isvc())
+        stage.find(ALL_WELL)
+        stage.hear(isvc(stopped=True, conditions=()))
+        assert stage.schedule.targets == {}
+        assert stage.watcher.plan(UID) is None
+
+    def test_a_round_that_was_under_way_is_dropped(self) -> None:
+        stage = Stage()
+        stage.hear(isvc())
+        target = stage.schedule.targets[UID]
+        stage.hear(isvc(stopped=True))
+        for _ in range(3):
+            stage.watcher.observed(target, ALL_REFUSED)
+        assert stage.requests == []
+
+    def test_after_a_start_it_is_judged_afresh_whatever_its_conditions_say(self) -> None:
+        stage = Stage()
+        stage.hear(isvc())
+        stage.hear(isvc(stopped=True))
+        stage.hear(with_conditions(*saying(ALL_WELL)))
+        stage.find(round_of(NOT_READY), 2)
+        assert stage.write() is None
+        stage.find(round_of(NOT_READY))
+        assert statuses(stage.write())["ModelReady"] == "False"
+        assert stage.notices == [EventReason.MODEL_UNREADY]
+
+    def test_after_a_start_an_initial_delay_holds_again(self) -> None:
+        stage = Stage(initial_delay=60)
+        stage.hear(isvc())
+        stage.hear(isvc(stopped=True))
+        stage.hear(with_conditions(*saying(ALL_WELL)))
+        assert stage.schedule.delays == [60.0, 60.0]
+
+    def test_it_is_judged_afresh_also_where_the_address_comes_after_the_start(self) -> None:
+        """With ingress creation on, a service that was started again has no address until its first pod is ready."""
+        stage = Stage(initial_delay=60)
+        stage.hear(isvc(stopped=True, conditions=saying(ALL_WELL)))
+        stage.hear(isvc(address_url="", url="", conditions=saying(ALL_WELL)))
+        stage.hear(isvc(conditions=saying(ALL_WELL)))
+        assert stage.schedule.delays == [60.0]
+        stage.find(round_of(NOT_READY), 2)
+        assert stage.write() is None
+
+    def test_a_restart_of_the_watcher_while_it_is_stopped_changes_nothing_of_that(self) -> None:
+        stage = Stage()
+        stage.hear(isvc(stopped=True, conditions=saying(round_of(NOT_READY))))
+        stage.hear(isvc(conditions=saying(round_of(NOT_READY))))
+        stage.find(ALL_WELL)
+        assert statuses(stage.write())["ModelReady"] == "True"
+        assert stage.notices == []
+
+
+class TestChange:
+    def test_another_target_is_probed_instead(self) -> None:
+        stage = Stage()
+        stage.hear(isvc())
+        stage.hear(isvc(address_url="http://iris-predictor.models.svc:9000"))
+        assert stage.schedule.targets[UID].hops[0].base_url == "http://iris-predictor.models.svc:9000"
+        assert len(stage.schedule.delays) == 2
+
+    def test_a_change_that_does_not_concern_the_target_leaves_the_schedule_alone(self) -> None:
+        stage = Stage()
+        stage.hear(isvc())
+        stage.hear(isvc(resource_version="101"))
+        assert len(stage.schedule.delays) == 1
+
+    def test_a_round_of_the_target_as_it_was_is_dropped(self) -> None:
+        stage = Stage()
+        stage.hear(isvc())
+        before = stage.schedule.targets[UID]
+        stage.hear(isvc(address_url="http://iris-predictor.models.svc:9000"))
+        for _ in range(3):
+            stage.watcher.observed(before, ALL_REFUSED)
+        assert stage.requests == []
+
+    def test_verdicts_stay_and_streaks_start_anew(self) -> None:
+        stage = Stage()
+        stage.hear(with_conditions(*saying(ALL_WELL)))
+        stage.find(ALL_REFUSED, 2)
+        stage.hear(replace(with_conditions(*saying(ALL_WELL)), address_url="http://iris-predictor.models.svc:9000"))
+        stage.find(ALL_REFUSED, 2)
+        assert stage.write() is None
+        stage.find(ALL_REFUSED)
+        assert statuses(stage.write())["ModelReady"] == "False"
+
+    def test_conditions_that_someone_wiped_are_asked_to_be_written_again_and_not_told(self) -> None:
+        stage = Stage()
+        stage.hear(with_conditions(*saying(round_of(NOT_READY))))
+        stage.hear(isvc(conditions=None))
+        assert stage.requests == [UID]
+        assert statuses(stage.write()) == {"ServerLive": "True", "ServerReady": "True", "ModelReady": "False"}
+        assert stage.notices == []
+
+    def test_a_condition_that_someone_changed_is_set_right(self) -> None:
+        stage = Stage()
+        stage.hear(with_conditions(*saying(ALL_WELL)))
+        stage.hear(with_conditions(*saying(ALL_REFUSED)))
+        assert statuses(stage.write()) == {"ServerLive": "True", "ServerReady": "True", "ModelReady": "True"}
+
+    def test_a_service_that_is_gone_is_forgotten(self) -> None:
+        stage = Stage()
+        stage.hear(isvc())
+        target = stage.schedule.targets[UID]
+        stage.watcher.gone(UID)
+        stage.watcher.gone(UID)
+        stage.watcher.observed(target, ALL_REFUSED)
+        assert (list(stage.watcher), stage.schedule.targets, stage.watcher.plan(UID)) == ([], {}, None)
+
+    def test_what_was_carried_out_for_one_that_is_gone_meanwhile_is_nobodys(self) -> None:
+        stage = Stage()
+        stage.hear(annotated(protocol="v9"))
+        planned = stage.watcher.plan(UID)
+        assert planned is not None
+        stage.watcher.gone(UID)
+        stage.watcher.done(UID, planned[1])
+        assert list(stage.watcher) == []
+
+
+class TestMisconfigured:
+    def test_it_is_unknown_at_once_and_not_probed(self) -> None:
+        stage = Stage()
+        stage.hear(annotated(protocol="v9"))
+        assert isinstance(stage.outcome, Misconfigured)
+        assert stage.schedule.targets == {}
+        written = stage.write()
+        assert {(c.status, c.reason) for c in written.conditions} == {("Unknown", "InvalidAnnotation")} if written else False
+        assert stage.notices == [EventReason.MODEL_UNKNOWN]
+
+    def test_a_restart_says_nothing_new(self) -> None:
+        stage = Stage()
+        stage.hear(annotated(protocol="v9"))
+        written = stage.write()
+        assert written is not None
+        again = Stage()
+        again.hear(replace(annotated(protocol="v9"), conditions=written.conditions))
+        assert again.requests == []
+
+    def test_repaired_it_is_probed_and_recovers(self) -> None:
+        stage = Stage()
+        stage.hear(annotated(protocol="v9"))
+        written = stage.write()
+        assert written is not None
+        stage.hear(replace(annotated(protocol="v2"), conditions=written.conditions))
+        assert stage.write() is None
+        stage.find(ALL_WELL)
+        assert statuses(stage.write())["ModelReady"] == "True"
+        assert stage.notices == [EventReason.MODEL_UNKNOWN, EventReason.MODEL_RECOVERED]
+
+    def test_a_ready_service_that_becomes_misconfigured_says_so_at_once(self) -> None:
+        stage = Stage()
+        stage.hear(with_conditions(*saying(ALL_WELL)))
+        stage.hear(replace(annotated(period_seconds="soon"), conditions=saying(ALL_WELL)))
+        assert stage.schedule.targets == {}
+        assert statuses(stage.write()) == {"ServerLive": "Unknown", "ServerReady": "Unknown", "ModelReady": "Unknown"}
+
+
+@pytest.mark.parametrize(
+    ("service", "kind"),
+    [
+        (isvc(), "probed"),
+        (isvc(stopped=True), "skipped"),
+        (isvc(address_url="", url=""), "skipped"),
+        (isvc(mode=DeploymentMode.MODEL_MESH), "skipped"),
+        (annotated(url="x"), "misconfigured"),
+    ],
+)
+def test_services_are_counted_by_what_is_done_about_them(service: InferenceService, kind: str) -> None:
+    stage = Stage()
+    stage.hear(service)
+    assert stage.watcher.counts() == {kind: 1}
+
+
+def test_a_transition_is_one_line_and_a_tick_is_none() -> None:
+    stage = Stage()
+    stage.hear(with_conditions(*saying(ALL_WELL)))
+    with capture_logs() as lines:
+        stage.find(round_of(NOT_READY), 10)
+        stage.find(ALL_WELL, 10)
+    assert [(line["log_level"], line["condition"], line["before"], line["after"], line["reason"]) for line in lines] == [
+        ("warning", "ModelReady", Status.TRUE, Status.FALSE, Reason.MODEL_NOT_READY),
+        ("info", "ModelReady", Status.FALSE, Status.TRUE, Reason.MODEL_READY),
+    ]
+
+
+def test_why_a_service_is_left_alone_is_logged_but_for_an_address_that_is_yet_to_come() -> None:
+    stage = Stage()
+    with capture_logs() as lines:
+        stage.hear(isvc(address_url="", url=""))
+        stage.hear(isvc())
+        stage.hear(isvc(stopped=True))
+        stage.hear(annotated(protocol="v9"))
+    assert [line["event"] for line in lines] == ["watching", "left_alone", "cannot_be_watched"]
+    assert isinstance(stage.outcome, Misconfigured | Skipped)
