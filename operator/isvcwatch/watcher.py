@@ -48,13 +48,13 @@ class Watched:
         isvc: as last heard of.
         outcome: what is done about it.
         record: what is held to be so; None while it is left alone.
-        stopped: it was stopped when last looked at: what its conditions say is from before.
+        stopped: it is stopped, or was and is not probed yet: what its conditions say is from before.
     """
 
     isvc: InferenceService
     outcome: Target | Skipped | Misconfigured
     record: Record | None
-    stopped: bool = False
+    afresh: bool = False
 
 
 class Watcher:
@@ -84,7 +84,8 @@ class Watcher:
         before = self._watched.get(isvc.uid)
         outcome = derive(isvc, runtime, self._defaults).outcome
         record = self._record(isvc, outcome, before)
-        self._watched[isvc.uid] = Watched(isvc, outcome, record, isvc.stopped)
+        stopped = isvc.stopped or (record is None and before is not None and before.stopped)
+        self._watched[isvc.uid] = Watched(isvc, outcome, record, stopped)
         if before is None or before.outcome != outcome:
             self._reschedule(isvc, outcome, record)
         self._say(isvc.uid)
@@ -136,7 +137,7 @@ class Watcher:
             return None
         if before is None or before.record is None:
             # After a stop it is judged afresh: what the conditions say, if KServe has left them, is from before.
-            record = Record(Health()) if before and before.stopped else seed(isvc)
+            record = Record(Health()) if before and before.afresh else seed(isvc)
         elif before.outcome != outcome:
             record = replace(before.record, health=before.record.health.restarted())
         else:
