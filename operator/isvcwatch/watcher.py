@@ -54,7 +54,7 @@ class Watched:
     isvc: InferenceService
     outcome: Target | Skipped | Misconfigured
     record: Record | None
-    afresh: bool = False
+    stopped: bool = False
 
 
 class Watcher:
@@ -137,7 +137,7 @@ class Watcher:
             return None
         if before is None or before.record is None:
             # After a stop it is judged afresh: what the conditions say, if KServe has left them, is from before.
-            record = Record(Health()) if before and before.afresh else seed(isvc)
+            record = Record(Health()) if before and before.stopped else seed(isvc)
         elif before.outcome != outcome:
             record = replace(before.record, health=before.record.health.restarted())
         else:
