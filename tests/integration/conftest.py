@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,16 +35,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.real)
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist's workers have a loop of their own
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Build and install before the first test, uncaptured: it takes minutes once, and says so."""
     if session.config.option.collectonly:
         return
-    wanted = {part for item in session.items for part in needs(item)}
+    wanted = {part for item in getattr(session, "items", ()) for part in needs(item)}
     if given_kubeconfig():
         wanted.discard(prepare.CONTROL_PLANE)
     capture = session.config.pluginmanager.getplugin("capturemanager")
-    assert capture is not None
-    with capture.global_and_fixture_disabled():
+    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
         session.config.stash[FAILURES] = prepare.prepare(wanted)
 
 
