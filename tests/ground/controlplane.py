@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import secrets
 import shutil
@@ -72,6 +73,7 @@ class ControlPlane:
         home = directory or Path(tempfile.mkdtemp(prefix="isvcwatch-controlplane-"))
         this = cls(home, users, flags)
         this._temporary = directory is None
+        atexit.register(this.stop)
         try:
             this._prepare()
             this._launch_somewhere()
@@ -119,6 +121,7 @@ class ControlPlane:
 
     def stop(self) -> None:
         """End it, and remove its directory if that was a temporary one."""
+        atexit.unregister(self.stop)
         for child in reversed(self._children):
             child.stop(grace=2)
         if self._temporary:

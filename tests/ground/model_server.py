@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
@@ -47,6 +48,7 @@ class ModelServer(ABC):
             tools.envs.Missing: its environment can't be made.
         """
         this = cls(models or ("echo",))
+        atexit.register(this.stop)
         try:
             this._launch_somewhere()
         except BaseException:
@@ -126,6 +128,7 @@ class ModelServer(ABC):
 
     def stop(self) -> None:
         """End it and remove what it wrote."""
+        atexit.unregister(self.stop)
         if self._child:
             self._child.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
