@@ -253,11 +253,11 @@ component = vaguely(
 condition = vaguely(type=words, status=words, reason=st.text(), message=st.text(), lastTransitionTime=st.text(), severity=words)
 address = vaguely(url=urls)
 our_annotations = st.sampled_from(["isvcwatch.dev/url", "isvcwatch.dev/period-seconds", "isvcwatch.dev/x", "serving.kserve.io/stop"])
-annotations = st.dictionaries(our_annotations, urls | st.text(max_size=4), max_size=3)
+noted = st.dictionaries(our_annotations, urls | st.text(max_size=4), max_size=3)
 components = vaguely(predictor=vaguely(address=address, latestReadyRevision=words))
 services = st.fixed_dictionaries(
     {
-        "metadata": vaguely(uid=words, name=st.just("iris"), namespace=st.just("models"), annotations=annotations),
+        "metadata": vaguely(uid=words, name=st.just("iris"), namespace=st.just("models"), annotations=noted),
         "spec": vaguely(predictor=component, transformer=component),
         "status": vaguely(
             address=address, url=urls, deploymentMode=words, conditions=st.lists(condition, max_size=4), components=components

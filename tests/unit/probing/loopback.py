@@ -1,0 +1,85 @@
+"""Servers of every kind on loopback: what they answer is bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+Then = Literal["close", "reset", "hang"]
+
+
+def answering(body: bytes, status: str = "200 OK", **headers: str) -> bytes:
+    """An HTTP answer as it goes over the wire."""
+    fields = {"Content-Length": str(len(body)), **{name.replace("_", "-"): value for name, value in headers.items()}}
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 {status}\r\n{head}\r\n".encode() + body
+
+
+@dataclass
+class Loopback:
+    """A server that reads one request, sends its bytes, and then closes, resets or hangs."""
+
+    answer: bytes
+    then: Then
+    requests: list[bytes] = field(default_factory=list)
+    connections: int = 0
+    connected: asyncio.Event = field(default_factory=asyncio.Event)
+    port: int = 0
+    open: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.connected.set()
+        self.open.add(writer)
+        try:
+            self.requests.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(self.answer)
+            await writer.drain()
+            if self.then == "hang":
+                await reader.read()
+            if self.then == "reset":
+                sock = writer.get_extra_info("socket")
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+            self.open.discard(writer)
+
+
+@asynccontextmanager
+async def loopback(answer: bytes = OK, then: Then = "close", tls: ssl.SSLContext | None = None) -> AsyncIterator[Loopback]:
+    server = Loopback(answer, then)
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls)
+    server.port = listening.sockets[0].getsockname()[1]
+    try:
+        yield server
+    finally:
+        listening.close()
+        for writer in list(server.open):
+            writer.transport.abort()
+        await listening.wait_closed()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+
+def unused_port() -> int:
+    """A port that nothing listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
