@@ -52,7 +52,7 @@ def translate(error: Exception, url: str) -> ProbeError:  # noqa: PLR0911 -- a t
         return ProbeError(Reason.TIMED_OUT, f"no answer from {url} within the timeout")
     for cause in _chain(error):
         if isinstance(cause, ssl.SSLError):
-            said = getattr(cause, "verify_message", "") or cause.reason or "handshake failed"
+            said = getattr(cause, "verify_message", "") or getattr(cause, "reason", "") or "handshake failed"
             return ProbeError(Reason.TLS_FAILED, f"TLS with {url} failed: {one_line(str(said), 128)}")
         if isinstance(cause, ConnectionRefusedError):
             return ProbeError(Reason.CONNECTION_REFUSED, f"{url} refused the connection: nothing listens there")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import httpcore
 
 from isvcwatch.client.protocols import Answer
+from isvcwatch.core.conditions import one_line
 from isvcwatch.core.reasons import Reason
 from isvcwatch.probing.failures import NO_SUCH_NAME, ProbeError, translate
 
@@ -26,6 +27,9 @@ USER_AGENT: Final = b"isvcwatch"
 
 _own_host: ContextVar[bool] = ContextVar("own_host", default=False)
 """Whether the host being connected to is the object's own; httpcore's connections have no place for it."""
+
+_opened: ContextVar[list[httpcore.AsyncNetworkStream]] = ContextVar("opened")
+"""What was connected for a request: httpcore does not close it where the deadline falls into the TLS handshake."""
 
 
 class Transport:
@@ -55,13 +59,22 @@ class Transport:
             ProbeError: there was no answer, and why.
         """
         _own_host.set(own_host)
+        opened: list[httpcore.AsyncNetworkStream] = []
+        _opened.set(opened)
         try:
             async with asyncio.timeout(timeout):
                 return await self._get(url)
         except (OSError, ssl.SSLError, httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, ProbeError) as error:
             raise translate(error, url) from error
+        finally:
+            for stream in opened:
+                await stream.aclose()
 
     async def _get(self, url: str) -> Answer:
+        if not url.isascii():
+            raise ProbeError(
+                Reason.NAME_NOT_FOUND, f"the host of {one_line(url, 128)} is not a name that can be looked up: write it in ASCII"
+            )
         target = httpcore.URL(url)
         host = target.host if target.port is None else target.host + b":%d" % target.port
         headers = [(b"Host", host), (b"User-Agent", USER_AGENT), (b"Accept", b"*/*"), (b"Connection", b"close")]
@@ -94,9 +107,12 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
         failure: Exception | None = None
         for address in self._permitted(host, await _resolve(host, port)):
             try:
-                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+                stream = await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
             except httpcore.NetworkError as error:
                 failure = failure or error
+            else:
+                _opened.get().append(stream)
+                return stream
         raise failure or ProbeError(Reason.NAME_NOT_FOUND, f"the name {host} has no address")
 
     async def sleep(self, seconds: float) -> None:
