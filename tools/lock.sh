@@ -5,6 +5,7 @@ cd "$(dirname "$0")/.."
 lock() { uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url "$@"; }
 lock pyproject.toml --extra operator --extra numpy --extra http2 --group dev -o requirements/dev.txt
 lock pyproject.toml --extra operator -o requirements/operator.txt
-for part in kserve mlserver triton go kubectl build; do
+lock --no-deps --group pyproject.toml:triton -o requirements/triton.txt
+for part in kserve mlserver go kubectl build; do
     lock --group "pyproject.toml:$part" -o "requirements/$part.txt"
 done

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.real
 
-MODEL = "echo"
+MODEL = "iris"
 ARRAYS: dict[str, np.ndarray[Any, Any]] = {
     "BOOL": np.array([True, False, True, True]),
     "UINT8": np.array([0, 1, 2, 255], np.uint8),
