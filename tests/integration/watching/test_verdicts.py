@@ -50,7 +50,7 @@ def test_a_model_made_unready_is_told_in_time_and_so_is_its_recovery(
     reason: str,
 ) -> None:
     server: ModelServer = request.getfixturevalue(fixture)
-    request.addfinalizer(server.reset)  # noqa: PT021 -- the fixture's own reset does not reach this far
+    request.addfinalizer(server.reset)  # the fixture does not know that this test uses it
     create(cluster, namespace, "iris", server, protocol)
     start_operator(pace=PACE)
     assert wait_for(cluster, namespace, "iris", "True")["severity"] == "Info"
