@@ -1,0 +1,89 @@
+"""Series as Prometheus reads them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from isvcwatch.telemetry.metrics import Metrics, ModelSample
+from isvcwatch.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Fleet:
+    def __init__(self, *models: ModelSample, **counts: int) -> None:
+        self.models = list(models)
+        self.counts: Mapping[str, int] = counts
+        self.metrics = Metrics(lambda: self.models, lambda: self.counts)
+
+    def samples(self) -> dict[tuple[str, tuple[str, ...]], float]:
+        """Every series by its name and the values of its labels, in the labels' order."""
+        families = text_string_to_metric_families(self.metrics.exposition().decode())
+        return {(s.name, tuple(s.labels[label] for label in sorted(s.labels))): s.value for family in families for s in family.samples}
+
+
+READY = ModelSample("models", "iris", "True", "ModelReady")
+UNREADY = ModelSample("models", "wine", "False", "ModelNotReady")
+UNKNOWN = ModelSample("models", "cats", "Unknown", "Unauthorized")
+
+
+def test_each_model_is_ready_or_not_or_unknown() -> None:
+    samples = Fleet(READY, UNREADY, UNKNOWN).samples()
+    assert samples["isvcwatch_model_ready", ("iris", "models", "ModelReady")] == 1
+    assert samples["isvcwatch_model_ready", ("wine", "models", "ModelNotReady")] == 0
+    assert samples["isvcwatch_model_unknown", ("cats", "models", "Unauthorized")] == 1
+    assert ("isvcwatch_model_ready", ("cats", "models", "Unauthorized")) not in samples
+
+
+def test_a_series_goes_with_its_object() -> None:
+    fleet = Fleet(READY, UNREADY)
+    assert any("wine" in labels for _, labels in fleet.samples())
+    fleet.models.remove(UNREADY)
+    assert not any("wine" in labels for _, labels in fleet.samples())
+
+
+def test_a_series_goes_with_its_reason() -> None:
+    fleet = Fleet(UNREADY)
+    fleet.samples()
+    fleet.models[:] = [ModelSample("models", "wine", "True", "ModelReady")]
+    assert [labels for name, labels in fleet.samples() if name == "isvcwatch_model_ready"] == [("wine", "models", "ModelReady")]
+
+
+def test_targets_are_counted_also_where_there_are_none() -> None:
+    samples = Fleet(probed=3, misconfigured=1).samples()
+    assert [samples["isvcwatch_targets", (state,)] for state in ("probed", "skipped", "misconfigured")] == [3, 0, 1]
+
+
+def test_requests_writes_and_events_are_counted() -> None:
+    fleet = Fleet()
+    fleet.metrics.probe("ModelReady", 0.003)
+    fleet.metrics.probe("TimedOut", 2.0)
+    fleet.metrics.status_write("written")
+    fleet.metrics.event("ModelUnready", "created")
+    samples = fleet.samples()
+    assert samples["isvcwatch_probes_total", ("ModelReady",)] == 1
+    assert samples["isvcwatch_probes_total", ("TimedOut",)] == 1
+    assert samples["isvcwatch_probe_duration_seconds_bucket", ("0.005",)] == 1
+    assert samples["isvcwatch_probe_duration_seconds_count", ()] == 2
+    assert samples["isvcwatch_status_writes_total", ("written",)] == 1
+    assert samples["isvcwatch_events_total", ("ModelUnready", "created")] == 1
+
+
+def test_the_version_and_the_process_are_told() -> None:
+    samples = Fleet().samples()
+    assert samples["isvcwatch_build_info", (__version__,)] == 1
+    assert ("process_resident_memory_bytes", ()) in samples
+
+
+def test_labels_of_any_text_are_escaped() -> None:
+    odd = ModelSample("models", 'a"b\\c\nd', "True", "ModelReady")
+    assert ("isvcwatch_model_ready", ('a"b\\c\nd', "models", "ModelReady")) in Fleet(odd).samples()
+
+
+def test_two_sets_of_metrics_do_not_know_each_other() -> None:
+    first, second = Fleet(), Fleet()
+    first.metrics.status_write("written")
+    assert ("isvcwatch_status_writes_total", ("written",)) not in second.samples()
