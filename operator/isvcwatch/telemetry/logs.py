@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 QUIET: Final = {
     "kopf.objects": logging.WARNING,  # two INFO lines for every event otherwise
+    "httpcore": logging.WARNING,  # a dozen lines for every probe, the answer's headers among them
     "httpx": logging.WARNING,  # a line for every request
     "aiohttp.access": logging.WARNING,  # a line for every scrape
     "asyncio": logging.WARNING,
