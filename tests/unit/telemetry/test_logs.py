@@ -69,7 +69,7 @@ def test_kopfs_record_tells_which_object_and_none_of_its_settings(capsys: Out) -
 def test_exceptions_are_rendered_on_the_same_line(capsys: Out) -> None:
     logs.configure("json", "info")
     try:
-        _ = {}["a bug"]
+        _ = {"": ""}["a bug"]
     except KeyError:
         structlog.get_logger("ours").exception("probe_crashed")
         logging.getLogger("theirs").exception("failed")
