@@ -7,6 +7,7 @@ import socket
 import ssl
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import httpcore
 
@@ -76,8 +77,7 @@ class Transport:
                 Reason.NAME_NOT_FOUND, f"the host of {one_line(url, 128)} is not a name that can be looked up: write it in ASCII"
             )
         target = httpcore.URL(url)
-        host = target.host if target.port is None else target.host + b":%d" % target.port
-        headers = [(b"Host", host), (b"User-Agent", USER_AGENT), (b"Accept", b"*/*"), (b"Connection", b"close")]
+        headers = [(b"Host", urlsplit(url).netloc.encode()), (b"User-Agent", USER_AGENT), (b"Accept", b"*/*"), (b"Connection", b"close")]
         async with self._pool.stream("GET", target, headers=headers) as response:
             body = bytearray()
             async for chunk in response.aiter_stream():

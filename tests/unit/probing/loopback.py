@@ -62,9 +62,11 @@ class Loopback:
 
 
 @asynccontextmanager
-async def loopback(answer: bytes = OK, then: Then = "close", tls: ssl.SSLContext | None = None) -> AsyncIterator[Loopback]:
+async def loopback(
+    answer: bytes = OK, then: Then = "close", tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[Loopback]:
     server = Loopback(answer, then)
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls)
+    listening = await asyncio.start_server(server.serve, host, 0, ssl=tls)
     server.port = listening.sockets[0].getsockname()[1]
     try:
         yield server
@@ -75,6 +77,16 @@ async def loopback(answer: bytes = OK, then: Then = "close", tls: ssl.SSLContext
         await listening.wait_closed()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
+
+
+def has_ipv6_loopback() -> bool:
+    """Whether ::1 can be listened at here."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
 
 
 def unused_port() -> int:

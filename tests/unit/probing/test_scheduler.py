@@ -91,7 +91,7 @@ async def test_a_target_is_probed_at_the_place_of_its_uid_in_each_period(uid: st
     assert all(beat <= time <= beat + 2 * TICK for beat, time in zip(expected, rounds.times(uid), strict=True))
 
 
-@pytest.mark.parametrize("period", [0.1, 0.25, 1.0])
+@pytest.mark.parametrize("period", [0.1, 0.25])
 async def test_the_period_is_kept(period: float) -> None:
     rounds = Rounds()
     async with scheduling(rounds) as scheduler:
@@ -166,18 +166,18 @@ async def test_a_crash_ends_neither_the_others_rounds_nor_its_own_next() -> None
     assert {(line["event"], line["name"]) for line in lines} == {("probe_crashed", "iris")}
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.5, 3.0, 4.7])
+@pytest.mark.parametrize("delay", [0.0, 0.5, 1.7])
 async def test_an_initial_delay_is_kept_and_then_the_beat(delay: float) -> None:
     rounds = Rounds()
     async with scheduling(rounds) as scheduler:
         scheduler.set(target("a"), delay)
-        await asyncio.sleep(6)
+        await asyncio.sleep(3)
     first = rounds.times("a")[0]
     assert delay <= first <= delay + PERIOD + 2 * TICK
     assert (first - phase("a")) % PERIOD < 2 * TICK
 
 
-@pytest.mark.parametrize("moment", [0.0, 0.3, 0.99, 1.0, 2.5])
+@pytest.mark.parametrize("moment", [0.0, 0.99, 1.0, 1.5])
 async def test_a_removed_target_is_not_probed_again(moment: float) -> None:
     rounds = Rounds()
     async with scheduling(rounds) as scheduler:
@@ -187,12 +187,12 @@ async def test_a_removed_target_is_not_probed_again(moment: float) -> None:
         scheduler.remove("a")
         scheduler.remove("a")
         assert len(scheduler) == 1
-        await asyncio.sleep(5)
+        await asyncio.sleep(3)
     assert all(time <= moment for time in rounds.times("a"))
-    assert len(rounds.times("b")) >= 5
+    assert len(rounds.times("b")) >= 3
 
 
-@pytest.mark.parametrize("moment", [0.0, 0.013, 0.3, 0.99, 1.0, 2.5])
+@pytest.mark.parametrize("moment", [0.0, 0.013, 0.99, 1.0, 1.5])
 async def test_a_target_that_is_set_again_is_probed_as_it_now_is_and_no_more_often(moment: float) -> None:
     rounds = Rounds()
     async with scheduling(rounds) as scheduler:
@@ -200,8 +200,8 @@ async def test_a_target_that_is_set_again_is_probed_as_it_now_is_and_no_more_oft
         await asyncio.sleep(moment)
         for _ in range(5):
             scheduler.set(target("a", timeout=2.0))
-        await asyncio.sleep(5)
-    assert len(rounds.times("a")) in {int(moment) + 5, int(moment) + 6}
+        await asyncio.sleep(3)
+    assert len(rounds.times("a")) in {int(moment) + 3, int(moment) + 4}
     later = [seen for (_, time), seen in zip(rounds.started, rounds.seen, strict=True) if time > moment]
     assert {seen.policy.timeout for seen in later} == {2.0}
 

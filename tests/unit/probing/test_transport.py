@@ -17,7 +17,7 @@ from isvcwatch.core.reasons import Reason
 from isvcwatch.probing.addresses import AddressPolicy
 from isvcwatch.probing.failures import ProbeError, translate
 from isvcwatch.probing.transport import BODY_LIMIT, Transport
-from tests.unit.probing.loopback import Loopback, Then, answering, loopback, unused_port
+from tests.unit.probing.loopback import Loopback, Then, answering, has_ipv6_loopback, loopback, unused_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 
 LOOPBACK = AddressPolicy([ip_network("127.0.0.0/8"), ip_network("::1/128")])
 TLS_FILES = Path(__file__).parents[1] / "client" / "tls"
+TRUSTING_NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Made once: to read the system's authorities takes longer than a test."""
 
 
 @asynccontextmanager
 async def transport(policy: AddressPolicy = LOOPBACK) -> AsyncIterator[Transport]:
-    made = Transport(policy)
+    made = Transport(policy, verify=TRUSTING_NOBODY)
     try:
         yield made
     finally:
@@ -65,6 +67,13 @@ class TestAnswers:
         assert f"Host: 127.0.0.1:{server.port}" in lines
         assert "User-Agent: isvcwatch" in lines
         assert "Connection: close" in lines
+
+    @pytest.mark.skipif(not has_ipv6_loopback(), reason="this machine has no IPv6 loopback")
+    async def test_an_ipv6_address_stands_in_brackets(self) -> None:
+        async with loopback(host="::1") as server, transport() as made:
+            await made.get(f"http://[::1]:{server.port}/", 1.0, own_host=True)
+            (request,) = server.requests
+        assert f"Host: [::1]:{server.port}" in request.decode().split("\r\n")
 
     async def test_each_request_has_a_connection_of_its_own(self) -> None:
         async with loopback(then="hang") as server, transport() as made:
