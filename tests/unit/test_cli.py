@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
@@ -28,9 +29,6 @@ from tests.unit.probing.loopback import answering, loopback, unused_port
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractAsyncContextManager
-    from pathlib import Path
-
-Server = "Callable[[], AbstractAsyncContextManager[object]]"
 
 
 @contextmanager
@@ -70,6 +68,7 @@ def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 Out = pytest.CaptureFixture[str]
+OPERATOR = Path(__file__).parents[2] / "operator"
 
 
 class TestCheck:
@@ -232,7 +231,7 @@ def test_its_help_names_each_variable(capsys: Out) -> None:
 
 def test_without_the_operators_libraries_it_says_what_to_install() -> None:
     code = "import sys; sys.modules['kopf'] = sys.modules['kubernetes'] = None; from isvcwatch.cli import main; main(['run'])"
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env={"PYTHONPATH": "operator"})  # noqa: S603
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env={"PYTHONPATH": str(OPERATOR)})  # noqa: S603
     assert ended.returncode == cli.EXIT_UNKNOWN
     assert ended.stderr.startswith("isvcwatch: run and explain need the operator's libraries: pip install 'isvcwatch[operator]'")
     assert ended.stderr.count("\n") == 1
