@@ -59,7 +59,7 @@ class Operator:
         self._ended: str = ""
         api = Api(connection)
         self._inventory = Inventory()
-        self._transport = Transport(AddressPolicy(settings.allow_cidrs))
+        self._transport = Transport(AddressPolicy(settings.allow_cidrs, connection.server_addresses()))
         self._scheduler = Scheduler(self._probe)
         self._watcher = Watcher(settings.policy, self._scheduler, self._request_write, lambda: datetime.now(UTC))
         self._metrics = Metrics(self._samples, self._watcher.counts)

@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("url", metavar="URL", help="base URL, such as http://localhost:8080")
     check.add_argument("--model", metavar="NAME", help="model to ask about; without it, the server alone is asked about")
     check.add_argument("--protocol", metavar="NAME", default="v1", help="v1, v2, openai or vllm (default v1)")
-    check.add_argument("--timeout", metavar="SECONDS", default="2", help="time that one request may take (default 2)")
+    _add(check, settings.CHECK_OPTIONS)
     check.set_defaults(command=_check)
 
     explain = commands.add_parser(
@@ -100,8 +100,9 @@ def _run(parsed: argparse.Namespace) -> int:
 def _check(parsed: argparse.Namespace) -> int:
     from isvcwatch import check  # noqa: PLC0415 -- loads httpcore only when it is used
 
+    timeout = _settings(settings.CHECK_OPTIONS, parsed, os.environ).policy.timeout
     try:
-        ladder = asyncio.run(check.climb(parsed.url, parsed.protocol, parsed.model, settings.duration(parsed.timeout)))
+        ladder = asyncio.run(check.climb(parsed.url, parsed.protocol, parsed.model, timeout))
     except ValueError as error:
         raise UsageError(str(error)) from error
     print(check.table(ladder))

@@ -151,9 +151,10 @@ CLUSTER_OPTIONS: Final = (
     Option("kubeconfig", "PATH", "kubeconfig; else KUBECONFIG, the pod's service account, ~/.kube/config", str),
     Option("context", "NAME", "context of the kubeconfig; else its current one", str),
 )
+CHECK_OPTIONS: Final = (Option("timeout", "SECONDS", "time that one request may take (default 2)", _duration_from(0.001)),)
 POLICY_OPTIONS: Final = (
     Option("period", "SECONDS", "time between two rounds of a target (default 10)", _duration_from(0.1)),
-    Option("timeout", "SECONDS", "time that one request may take (default 2)", _duration_from(0.001)),
+    *CHECK_OPTIONS,
     Option("initial-delay", "SECONDS", "time in which a new target is left alone (default 0)", _duration_from(0.0)),
     Option("failure-threshold", "N", "rounds in a row that must fail before a verdict says so (default 3)", threshold),
     Option("success-threshold", "N", "rounds in a row that must succeed before a verdict says so (default 1)", threshold),

@@ -109,7 +109,8 @@ class TestCheck:
             (["http://h:port"], "not valid"),
             (["http://me:hunter2@h"], "without a user name or password"),
             (["http://h", "--protocol", "v9"], "Supported here: v1, v2, openai, vllm."),
-            (["http://h", "--timeout", "soon"], "write a number of seconds"),
+            (["http://h", "--timeout", "soon"], "--timeout=soon: write a number of seconds"),
+            (["http://h", "--timeout", "0"], "--timeout=0: write a time from"),
             (["http://127.0.0.1:1", "--model", ""], "name the model"),
         ],
     )

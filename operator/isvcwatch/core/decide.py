@@ -72,8 +72,9 @@ def seed(isvc: InferenceService) -> Record:
 def decide(record: Record, isvc: InferenceService, now: str) -> Decision:
     """What to write and to tell, so that the object says what the record holds.
 
-    A condition is written when its status or its reason differs from what is there, or when it lacks the severity without which KServe
-    would fold it into its own Ready; never for a message alone, so that an upgrade that words things better writes nothing.
+    A condition is written when its status or its reason differs from what is there, or when somebody broke it: without its severity
+    KServe folds it into its own Ready, and with another form of time KServe can't read the object. Never for a message alone, so that an
+    upgrade that words things better writes nothing.
 
     Args:
         record: what is held to be so.
@@ -91,7 +92,11 @@ def told(record: Record) -> Record:
 
 
 def _wanted(kind: ConditionType, verdict: Finding, there: Condition | None, now: str) -> Condition | None:
-    if there is not None and (there.status, there.reason, there.severity) == (verdict.status, verdict.reason, SEVERITY):
+    if (
+        there is not None
+        and (there.status, there.reason, there.severity) == (verdict.status, verdict.reason, SEVERITY)
+        and is_timestamp(there.last_transition_time)
+    ):
         return None
     since = there.last_transition_time if there is not None and there.status == verdict.status else ""
     if not is_timestamp(since):

@@ -29,6 +29,8 @@ V2_SERVERS: Final = frozenset({"mlserver", "triton"})
 PREFERENCE: Final = ("v1", "v2", "grpc-v1", "grpc-v2")
 """KServe's order of preference among a runtime's protocol versions."""
 
+DEFAULT_DOMAIN: Final = "cluster.local"
+
 DEFAULT_PORT: Final = 8080
 """The container port of KServe's runtimes, which a headless Service is reached at."""
 
@@ -151,7 +153,7 @@ class _Deriving:
     def _hop(self, component: Component, url: str) -> Hop:
         protocol = self._protocol(component)
         model_name = self._model_name(component)
-        return Hop(component, url, protocol, model_name, is_own_host(url, self.isvc.namespace))
+        return Hop(component, url, protocol, model_name, is_own_host(url, self.isvc.namespace, cluster_domain(self.isvc)))
 
     def _entry_url(self, entry: Component) -> str:
         field = f"{entry} URL"
@@ -246,7 +248,23 @@ def _model_name_argument(spec: ComponentSpec | None) -> str:
     return ""
 
 
-def is_own_host(url: str, namespace: str) -> bool:
-    """Whether the URL's host is a Service in that namespace: `<service>.<namespace>.svc`, with or without a cluster domain."""
-    labels = (urlsplit(url).hostname or "").split(".")
-    return len(labels) >= 3 and labels[1] == namespace and labels[2] == "svc"  # noqa: PLR2004
+def cluster_domain(isvc: InferenceService) -> str:
+    """The cluster's domain as KServe wrote it into the address: who may only annotate an object can't choose it."""
+    _, _, domain = (_hostname(isvc.address_url)).partition(".svc.")
+    return domain or DEFAULT_DOMAIN
+
+
+def is_own_host(url: str, namespace: str, domain: str = DEFAULT_DOMAIN) -> bool:
+    """Whether the URL's host is a Service in that namespace: `<service>.<namespace>.svc`, perhaps with the cluster's domain.
+
+    Any other domain behind `.svc` belongs to whoever registered it, and can point anywhere.
+    """
+    service, _, rest = _hostname(url).partition(".")
+    return bool(service) and rest in {f"{namespace}.svc", f"{namespace}.svc.{domain}"}
+
+
+def _hostname(url: str) -> str:
+    try:
+        return (urlsplit(url).hostname or "").removesuffix(".")
+    except ValueError:
+        return ""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 import kopf
@@ -16,6 +19,7 @@ from isvcwatch.kube.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from ipaddress import IPv4Address, IPv6Address
 
 DEFAULT_KUBECONFIG: Final = Path.home() / ".kube" / "config"
 
@@ -31,6 +35,15 @@ class Connection:
     def server(self) -> str:
         """The API server's URL."""
         return str(self._configuration.host)
+
+    def server_addresses(self) -> list[IPv4Address | IPv6Address]:
+        """The API server's addresses, as far as they are known without a resolver: in a pod, the one that its environment names."""
+        named = (urlsplit(self.server).hostname or "", os.environ.get("KUBERNETES_SERVICE_HOST", ""))
+        addresses = []
+        for text in named:
+            with contextlib.suppress(ValueError):
+                addresses.append(ip_address(text))
+        return addresses
 
     async def close(self) -> None:
         """Close the connections of our own calls; kopf closes its own."""

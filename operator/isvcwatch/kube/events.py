@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import uuid
 from collections import OrderedDict
@@ -80,18 +81,21 @@ class EventRecorder:
             await self._record(*await self._queue.get())
 
     async def _record(self, isvc: InferenceService, notice: Notice) -> None:
-        for attempt in range(TRIES):
+        name = _event_name(isvc)
+        for attempt in range(1, TRIES + 1):
             try:
-                return await self._post(isvc, notice)
+                return await self._post(isvc, notice, name)
             except errors.UnavailableError as error:
-                await asyncio.sleep(pause(attempt, error.retry_after))
+                if attempt < TRIES:
+                    await asyncio.sleep(pause(attempt, error.retry_after))
             except errors.KubeError as error:
                 log.error("event_not_recorded", namespace=isvc.namespace, name=isvc.name, reason=notice.reason, why=str(error))  # noqa: TRY400
                 break
         self._metrics.event(notice.reason, "lost")
         return None
 
-    async def _post(self, isvc: InferenceService, notice: Notice) -> None:
+    async def _post(self, isvc: InferenceService, notice: Notice, name: str) -> None:
+        """Post it; the name is the same for each try, so that one which arrived although nobody heard is not said twice."""
         now = self._clock()
         key = (isvc.uid, notice.reason, notice.cause)
         series = self._series.get(key)
@@ -99,8 +103,9 @@ class EventRecorder:
             self._metrics.event(notice.reason, "repeated")
             series = replace(series, count=series.count + 1, latest=now)
         else:
-            series = _Series(_event_name(isvc), 1, now)
-            await self._api.create(EVENTS, isvc.namespace, self._event(isvc, notice, series))
+            series = _Series(name, 1, now)
+            with contextlib.suppress(errors.ConflictError):
+                await self._api.create(EVENTS, isvc.namespace, self._event(isvc, notice, series))
             self._metrics.event(notice.reason, "created")
         self._series[key] = series
         self._series.move_to_end(key)

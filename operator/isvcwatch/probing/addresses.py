@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -11,17 +11,22 @@ if TYPE_CHECKING:
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
+AWS_METADATA: Final = IPv6Address("fd00:ec2::254")
+"""The one metadata service of a cloud that is not link-local."""
+
 
 class AddressPolicy:
     """Refuses what no model server's address can be: loopback, link-local (cloud metadata), multicast, unspecified.
 
     Args:
         allowed: ranges that may be connected to whatever they are, and by any host name.
+        denied: addresses that may not be connected to by any name, such as the API server's.
         anywhere: allow every address: for a person's own check, from a person's own machine.
     """
 
-    def __init__(self, allowed: Iterable[Network] = (), *, anywhere: bool = False) -> None:
+    def __init__(self, allowed: Iterable[Network] = (), denied: Iterable[Address] = (), *, anywhere: bool = False) -> None:
         self._allowed = tuple(allowed)
+        self._denied = frozenset(denied) | {AWS_METADATA}
         self._anywhere = anywhere
 
     def objection(self, text: str, *, own_host: bool) -> str:
@@ -34,7 +39,7 @@ class AddressPolicy:
         address = _plain(text)
         if self._anywhere or any(address.version == network.version and address in network for network in self._allowed):
             return ""
-        kind = _forbidden_kind(address)
+        kind = "not a model server's address" if address in self._denied else _forbidden_kind(address)
         if kind:
             return f"{address} is {kind}"
         if not own_host:

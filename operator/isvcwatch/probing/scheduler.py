@@ -48,7 +48,7 @@ class Scheduler:
         self._order = itertools.count()
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(IN_FLIGHT)
-        self.last_tick = 0.0
+        self.last_tick = asyncio.get_running_loop().time()
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -97,6 +97,13 @@ class TestConditions:
         reworded = Finding(READY.status, READY.reason, "in other words")
         assert not decide(holding(round_of(reworded), Status.TRUE), with_conditions(*saying(ALL_WELL)), NOW)
 
+    @pytest.mark.parametrize("since", ["", "yesterday", "2026-11-23T19:00:00", "2026-11-23T19:00:00.5Z", "2026-11-23T19:00:00+01:00"])
+    def test_a_time_that_kserve_can_not_read_is_repaired_and_nothing_else_moves(self, since: str) -> None:
+        live, ready, _ = saying(ALL_WELL)
+        there = with_conditions(live, ready, condition(ConditionType.MODEL_READY, READY, since=since))
+        (repaired,) = decide(holding(ALL_WELL, Status.TRUE), there, NOW).conditions
+        assert (repaired.type, repaired.status, repaired.last_transition_time) == ("ModelReady", "True", NOW)
+
     @pytest.mark.parametrize("severity", ["", "Warning", "Error", "info"])
     def test_a_wrong_severity_is_repaired_and_nothing_else_moves(self, severity: str) -> None:
         live, ready, _ = saying(ALL_WELL)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from isvcwatch.core import overrides
 from isvcwatch.core.derive import Derivation, derive, is_own_host
 from isvcwatch.core.objects import ComponentSpec, DeploymentMode, Runtime, RuntimeKey
 from isvcwatch.core.policy import ProbePolicy
@@ -128,13 +129,23 @@ class TestAddress:
         assert hop_of(isvc()).own_host
         assert not hop_of(annotated(url="http://iris-predictor.others.svc")).own_host
 
+    def test_the_clusters_domain_is_what_kserve_wrote_and_not_what_an_annotation_says(self) -> None:
+        elsewhere = isvc(address_url="http://iris-predictor.models.svc.corp.example")
+        assert hop_of(elsewhere).own_host
+        assert hop_of(replace(elsewhere, annotations={overrides.URL: "http://other.models.svc.corp.example"})).own_host
+        assert not hop_of(replace(elsewhere, annotations={overrides.URL: "http://other.models.svc.attacker.example"})).own_host
+        assert not hop_of(annotated(url="http://iris.models.svc.attacker.example")).own_host
+
     @pytest.mark.parametrize(
         ("url", "own"),
         [
             ("http://iris.models.svc", True),
             ("http://iris.models.svc:8080/base", True),
             ("http://iris.models.svc.cluster.local", True),
-            ("https://iris.models.svc.corp.example", True),
+            ("http://iris.models.svc.cluster.local.", True),
+            ("http://iris.models.svc.attacker.example", False),
+            ("http://iris.models.svc.cluster.local.attacker.example", False),
+            ("http://pod.iris.models.svc", False),
             ("http://IRIS.MODELS.SVC", True),
             ("http://iris.others.svc", False),
             ("http://iris.models", False),

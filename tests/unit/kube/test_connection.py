@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from kubernetes.aio.client import Configuration
 
-from isvcwatch.kube.connection import connect
+from isvcwatch.kube.connection import Connection, connect
 from isvcwatch.kube.errors import ConfigError
 from tests.unit.kube.apiserver import kubeconfig
 
@@ -87,4 +88,21 @@ async def test_several_kubeconfigs_are_joined_as_kubectl_does(tmp_path: Path) ->
     path = kubeconfig(tmp_path, "http://127.0.0.1:2")
     connection = await connect(f"{tmp_path / 'absent'}:{path}", "here")
     assert connection.server == "http://127.0.0.1:2"
+    await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("server", "in_pod", "addresses"),
+    [
+        ("https://10.0.0.1:6443", "", ["10.0.0.1"]),
+        ("https://[fd00::1]:6443", "10.96.0.1", ["fd00::1", "10.96.0.1"]),
+        ("https://api.example.com", "", []),
+    ],
+)
+async def test_the_api_servers_addresses_are_known_without_a_resolver(
+    monkeypatch: pytest.MonkeyPatch, server: str, in_pod: str, addresses: list[str]
+) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", in_pod)
+    connection = Connection(Configuration(host=server))
+    assert [str(address) for address in connection.server_addresses()] == addresses
     await connection.close()

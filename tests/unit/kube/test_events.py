@@ -152,6 +152,14 @@ async def test_an_api_server_that_is_away_is_asked_again_and_the_order_is_kept()
         await stage.record(UNREADY, RECOVERED)
         await asyncio.sleep(30)
     assert [body["reason"] for _, _, body in stage.api.calls] == ["ModelUnready"] * 4 + ["ModelRecovered"]
+    assert len({name for _, name, _ in stage.api.calls}) == 2  # each try has the same name
+    assert stage.counts.events == {("ModelUnready", "created"): 1, ("ModelRecovered", "created"): 1}
+
+
+async def test_a_try_that_arrived_although_nobody_heard_is_not_said_twice() -> None:
+    async with recording(create=[errors.UnavailableError("timed out"), errors.ConflictError("already exists"), {}]) as stage:
+        await stage.record(UNREADY, RECOVERED)
+        await asyncio.sleep(30)
     assert stage.counts.events == {("ModelUnready", "created"): 1, ("ModelRecovered", "created"): 1}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 
 import pytest
 
@@ -38,6 +38,13 @@ PODS_AND_SERVICES = ["10.96.0.10", "172.16.3.4", "192.168.1.1", "100.64.0.1", "f
 @pytest.mark.parametrize(("address", "kind"), FORBIDDEN)
 def test_what_no_model_servers_address_can_be_is_refused(address: str, kind: str, own_host: bool) -> None:
     assert kind in AddressPolicy().objection(address, own_host=own_host)
+
+
+def test_the_api_server_and_the_metadata_service_are_no_models_whatever_names_them() -> None:
+    policy = AddressPolicy(denied=[ip_address("10.96.0.1")])
+    for address in ("10.96.0.1", "::ffff:10.96.0.1", "fd00:ec2::254"):
+        assert "not a model server's address" in policy.objection(address, own_host=True)
+    assert policy.objection("10.96.0.2", own_host=True) == ""
 
 
 @pytest.mark.parametrize("address", PODS_AND_SERVICES)
