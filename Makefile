@@ -23,7 +23,7 @@ unit: $(READY) ## the tests that need nothing but Python, and their coverage
 
 real: $(READY) ## the tests on a real API server and real model servers
 	@$(BIN)/python -m tests.ground.prepare || true # what can't be had is skipped below, with its reason
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/integration
+	@$(BIN)/python -m pytest -q -n 3 --dist loadfile tests/integration
 
 check: format lint types layers test ## all that CI checks
 
