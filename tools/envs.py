@@ -29,7 +29,7 @@ OLDEST = (3, 11)
 NEWEST = {"mlserver": (3, 12), "triton": (3, 12)}
 
 
-class Missing(RuntimeError):
+class MissingError(RuntimeError):
     """Something that must be there before anything can be installed; the message is one line that says what to do."""
 
 
@@ -67,7 +67,7 @@ def python_for(name: str) -> str:
         found = shutil.which(f"python3.{minor}")
         if found and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0:  # noqa: S603
             return found
-    raise Missing(
+    raise MissingError(
         f"{name} needs Python 3.{OLDEST[1]} to 3.{newest[1]} and this is {sys.version_info[0]}.{sys.version_info[1]}: "
         f"put a python3.{newest[1]} on PATH"
     )
@@ -78,7 +78,7 @@ def run(*command: str | Path) -> None:
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)  # noqa: S603
     if done.returncode:
         sys.stderr.write(done.stdout)
-        raise Missing(f"`{' '.join(map(str, command))}` failed with exit code {done.returncode}; its output is above")
+        raise MissingError(f"`{' '.join(map(str, command))}` failed with exit code {done.returncode}; its output is above")
 
 
 def install(name: str, target: Path, python: str) -> None:
@@ -90,8 +90,8 @@ def install(name: str, target: Path, python: str) -> None:
     shutil.rmtree(target, ignore_errors=True)
     try:
         run(python, "-m", "venv", target)
-    except Missing as error:
-        raise Missing("Python's venv module does not work here (on Debian: apt-get install python3-venv)") from error
+    except MissingError as error:
+        raise MissingError("Python's venv module does not work here (on Debian: apt-get install python3-venv)") from error
     # Most of what is installed is never imported: compiling it all would double the time.
     run(target / "bin/python", "-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps", "--no-compile", "-r", lock_file(name))
 
@@ -113,7 +113,7 @@ def ensure(name: str, target: Path | None = None) -> Path:
         Its directory; `bin/python` is in there.
 
     Raises:
-        Missing: what stands in the way, in one line.
+        MissingError: what stands in the way, in one line.
     """
     python = python_for(name)
     key = hashlib.sha256(lock_file(name).read_bytes() + python.encode()).hexdigest()[:16]
@@ -146,7 +146,7 @@ def main(arguments: list[str]) -> None:
         if arguments[0] == "dev":
             install_project(target)
         print(target)
-    except Missing as error:
+    except MissingError as error:
         fail(str(error))
 
 

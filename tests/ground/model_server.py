@@ -45,7 +45,7 @@ class ModelServer(ABC):
 
         Raises:
             GroundError: it did not start; the end of its log is in the message.
-            tools.envs.Missing: its environment can't be made.
+            tools.envs.MissingError: its environment can't be made.
         """
         this = cls(models or ("echo",))
         atexit.register(this.stop)

@@ -39,7 +39,7 @@ def _make(part: str) -> str | None:
                 build.control_plane()
         else:
             envs.ensure(part)
-    except (GroundError, envs.Missing) as error:
+    except (GroundError, envs.MissingError) as error:
         return str(error)
     return None
 

