@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from isvcwatch.kube import errors
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Mapping
 
     from isvcwatch.kube.connection import Connection
     from isvcwatch.kube.resources import Resource
@@ -19,6 +20,19 @@ PAGE: Final = 500
 
 TIMEOUT: Final = 30.0
 """Seconds for one call; the API server's own limit is 60."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """All objects of a kind.
+
+    Attributes:
+        items: the objects, as the API server writes them.
+        resource_version: as of when; a watch from here on misses nothing.
+    """
+
+    items: list[dict[str, Any]]
+    resource_version: str
 
 
 class Api:
@@ -33,16 +47,26 @@ class Api:
         query = [("limit", str(limit)), *([("continue", token)] if token else [])]
         return await self._call("GET", "list", resource, self._path(resource, namespace), query=query)
 
-    async def list_all(self, resource: Resource, namespace: str = "") -> AsyncIterator[dict[str, Any]]:
-        """Every object, a page at a time."""
+    async def list_all(self, resource: Resource, namespace: str = "") -> Listed:
+        """Every object, read a page at a time."""
+        items: list[dict[str, Any]] = []
         token = ""
         while True:
             page = await self.list_page(resource, namespace, token=token)
-            for item in page.get("items") or ():
-                yield item
-            token = (page.get("metadata") or {}).get("continue") or ""
+            items += page.get("items") or ()
+            metadata = page.get("metadata") or {}
+            token = metadata.get("continue") or ""
             if not token:
-                return
+                return Listed(items, metadata.get("resourceVersion") or "")
+
+    async def discovers(self, resource: Resource) -> bool:
+        """Whether discovery names the resource: under load it does so some moments after the resource is served, or before."""
+        version = f"{resource.group}/{resource.version}"
+        groups = (await self._call("GET", "get", resource, "/apis")).get("groups") or ()
+        if not any(known.get("groupVersion") == version for group in groups for known in group.get("versions") or ()):
+            return False
+        served = (await self._call("GET", "get", resource, f"/apis/{version}")).get("resources") or ()
+        return any(known.get("name") == resource.plural for known in served)
 
     async def try_watch(self, resource: Resource, namespace: str, resource_version: str) -> None:
         """Watch for a second, only to see whether that is allowed."""

@@ -24,6 +24,9 @@ RETRY: Final = 2.0
 """Seconds between two tries; what is missing may come at any moment, and one list a try is nothing to an API server."""
 
 
+RUNTIMES: Final = (SERVING_RUNTIMES, CLUSTER_SERVING_RUNTIMES)
+
+
 class Preflight:
     """The first look at the cluster: fills the inventory, so that what is read by watching later is known to be all.
 
@@ -39,19 +42,16 @@ class Preflight:
 
     async def run(self) -> list[Resource]:
         """Return once all InferenceServices have been read: the resources that can be watched."""
-        readable = [INFERENCE_SERVICES, *[r for r in (SERVING_RUNTIMES, CLUSTER_SERVING_RUNTIMES) if await self._read_runtimes(r)]]
         while True:
             try:
-                await self._read_services()
+                watchable = await self._look()
             except errors.KubeError as error:
                 self._say(str(error))
                 await asyncio.sleep(RETRY)
             else:
-                break
-        if self.waiting_for:
-            self.waiting_for = ""
-        log.info("inventory_read", services=len(self._inventory), watching=[str(r) for r in readable])
-        return readable
+                self.waiting_for = ""
+                log.info("inventory_read", services=len(self._inventory), watching=[str(r) for r in watchable])
+                return watchable
 
     def _say(self, what: str) -> None:
         """Log what stands in the way, once for as long as it stays the same."""
@@ -59,27 +59,36 @@ class Preflight:
             self.waiting_for = what
             log.warning("waiting", why=what)
 
-    async def _read_services(self) -> None:
-        for namespace in self._namespaces:
-            found = [item async for item in self._api.list_all(INFERENCE_SERVICES, namespace)]
-            first = await self._api.list_page(INFERENCE_SERVICES, namespace, limit=1)
-            await self._api.try_watch(INFERENCE_SERVICES, namespace, first["metadata"]["resourceVersion"])
+    async def _look(self) -> list[Resource]:
+        """Read everything, all of it anew: CRDs come one after the other, and what was missing a moment ago may be there."""
+        read = await asyncio.gather(*map(self._read, (INFERENCE_SERVICES, *RUNTIMES)), return_exceptions=True)
+        services, *others = read
+        if isinstance(services, BaseException):
+            raise services
+        runtimes: dict[Resource, list[dict[str, Any]]] = {}
+        for resource, found in zip(RUNTIMES, others, strict=True):
+            match found:
+                case list():
+                    runtimes[resource] = found
+                case errors.ForbiddenError() | errors.NotServedError():  # a service's protocol falls back to its own fields
+                    so = "protocols come from the services alone"
+                    log.warning("runtimes_unreadable", resource=str(resource), why=str(found), so=so)
+                case _:
+                    raise found
+        for found in runtimes.values():
             for item in found:
-                self._inventory.put_service(item)
+                self._inventory.put_runtime(item)
+        for item in services:
+            self._inventory.put_service(item)
+        return [INFERENCE_SERVICES, *runtimes]
 
-    async def _read_runtimes(self, resource: Resource) -> bool:
-        """Read the runtimes, where they may be read: without them a service's protocol falls back to its own fields."""
+    async def _read(self, resource: Resource) -> list[dict[str, Any]]:
+        """Every object of a kind that can be read, watched and found: kopf watches only what discovery names when it starts."""
         found: list[dict[str, Any]] = []
-        try:
-            for namespace in self._namespaces if resource.namespaced else EVERYWHERE:
-                found += [item async for item in self._api.list_all(resource, namespace)]
-        except (errors.ForbiddenError, errors.NotServedError) as error:
-            log.warning("runtimes_unreadable", resource=str(resource), why=str(error), so="protocols come from the services alone")
-            return False
-        except errors.KubeError as error:
-            self._say(str(error))
-            await asyncio.sleep(RETRY)
-            return await self._read_runtimes(resource)
-        for item in found:
-            self._inventory.put_runtime(item)
-        return True
+        for namespace in self._namespaces if resource.namespaced else EVERYWHERE:
+            listed = await self._api.list_all(resource, namespace)
+            await self._api.try_watch(resource, namespace, listed.resource_version)
+            found += listed.items
+        if not await self._api.discovers(resource):
+            raise errors.NotServedError(f"{resource} is not served: discovery does not name it yet")
+        return found

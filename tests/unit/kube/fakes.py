@@ -22,7 +22,7 @@ class FakeApi:
     """Answers each call of a verb with the next of its answers, the last one again and again; errors are raised.
 
     Attributes:
-        answers: by verb: get, create, json_patch, merge_patch, list_page, try_watch.
+        answers: by verb: get, create, json_patch, merge_patch, list_all, try_watch, discovers.
         calls: verb, name and body of each call, and when it came.
         takes: seconds that a call takes.
     """
@@ -50,6 +50,15 @@ class FakeApi:
 
     async def merge_patch(self, resource: Resource, namespace: str, name: str, body: Json) -> Json:
         return await self._answer("merge_patch", name, body, (resource, namespace))
+
+    async def list_all(self, resource: Resource, namespace: str = "") -> Json:
+        return await self._answer("list_all", str(resource), namespace)
+
+    async def try_watch(self, resource: Resource, namespace: str, resource_version: str) -> None:
+        await self._answer("try_watch", str(resource), (namespace, resource_version))
+
+    async def discovers(self, resource: Resource) -> bool:
+        return bool(await self._answer("discovers", str(resource), None))
 
     async def _answer(self, verb: str, name: str, body: Json, *_: object) -> Json:
         self.calls.append((verb, name, body))

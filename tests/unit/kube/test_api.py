@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from isvcwatch.kube import errors
-from isvcwatch.kube.api import Api
+from isvcwatch.kube.api import Api, Listed
 from isvcwatch.kube.connection import connect
 from isvcwatch.kube.resources import CLUSTER_SERVING_RUNTIMES, EVENTS, INFERENCE_SERVICE_STATUS, INFERENCE_SERVICES
 from tests.unit.kube.apiserver import TOKEN, ApiServer, api_server, kubeconfig
@@ -41,10 +41,10 @@ async def test_a_list_is_read_page_by_page(connecting: Connecting) -> None:
     pages = [
         (200, {"items": [{"n": 1}, {"n": 2}], "metadata": {"continue": "next&1"}}),
         (200, {"items": [], "metadata": {"continue": "next2"}}),
-        (200, {"items": [{"n": 3}], "metadata": {}}),
+        (200, {"items": [{"n": 3}], "metadata": {"resourceVersion": "42"}}),
     ]
     async with api_server(*pages) as server, connecting(server) as api:
-        assert [item async for item in api.list_all(INFERENCE_SERVICES)] == [{"n": 1}, {"n": 2}, {"n": 3}]
+        assert await api.list_all(INFERENCE_SERVICES) == Listed([{"n": 1}, {"n": 2}, {"n": 3}], "42")
     assert [asked.query for asked in server.asked] == [
         {"limit": "500"},
         {"limit": "500", "continue": "next&1"},
@@ -56,7 +56,7 @@ async def test_a_list_is_read_page_by_page(connecting: Connecting) -> None:
 @pytest.mark.parametrize("page", [{}, {"items": None, "metadata": None}])
 async def test_a_list_of_nothing_is_empty(connecting: Connecting, page: dict[str, Any]) -> None:
     async with api_server((200, page)) as server, connecting(server) as api:
-        assert [item async for item in api.list_all(INFERENCE_SERVICES, "models")] == []
+        assert (await api.list_all(INFERENCE_SERVICES, "models")).items == []
     assert server.asked[0].path == "/apis/serving.kserve.io/v1beta1/namespaces/models/inferenceservices"
 
 
@@ -64,7 +64,26 @@ async def test_a_token_that_has_expired_is_trouble_that_can_be_retried(connectin
     pages = [(200, {"items": [{}], "metadata": {"continue": "old"}}), (410, {"message": "the continue token is too old"})]
     async with api_server(*pages) as server, connecting(server) as api:
         with pytest.raises(errors.GoneError, match="too old"):
-            _ = [item async for item in api.list_all(INFERENCE_SERVICES)]
+            await api.list_all(INFERENCE_SERVICES)
+
+
+GROUPS = {"groups": [{"name": "apps"}, {"versions": [{"groupVersion": "serving.kserve.io/v1beta1"}]}]}
+
+
+@pytest.mark.parametrize(
+    ("answers", "found"),
+    [
+        ([GROUPS, {"resources": [{"name": "inferenceservices"}]}], True),
+        ([GROUPS, {"resources": [{"name": "servingruntimes"}]}], False),
+        ([GROUPS, {}], False),
+        ([{"groups": [{"name": "apps"}]}], False),
+        ([{}], False),
+    ],
+)
+async def test_discovery_is_asked_as_kopf_will_ask_it(connecting: Connecting, answers: list[dict[str, Any]], found: bool) -> None:
+    async with api_server(*[(200, answer) for answer in answers]) as server, connecting(server) as api:
+        assert await api.discovers(INFERENCE_SERVICES) is found
+    assert [asked.path for asked in server.asked] == ["/apis", "/apis/serving.kserve.io/v1beta1"][: len(answers)]
 
 
 async def test_one_object_is_read(connecting: Connecting) -> None:
