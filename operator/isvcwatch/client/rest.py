@@ -13,7 +13,7 @@ from isvcwatch.client.framing import BINARY_TYPE, CONTENT_LENGTH_HEADER, json_le
 from isvcwatch.client.jsonbody import dump_json, load_json
 from isvcwatch.client.messages import InferRequest, InferResponse
 from isvcwatch.client.plain import v2_request
-from isvcwatch.client.protocols import Answer, Question, Verdict, named
+from isvcwatch.client.protocols import Question, Verdict, named
 from isvcwatch.client.protocols.urls import escape_segment
 from isvcwatch.client.retries import RetryPolicy
 from isvcwatch.client.sending import Sender, as_it_is, below
@@ -226,11 +226,10 @@ class InferenceRESTClient:
         route = protocol.path(question, model_name)
         if route is None:
             raise UnsupportedProtocol(name, (_V2,))
-        response = await self._sender.ask(below(base_url, route), httpx.Headers(headers), limit)
-        answer = Answer(response.status_code, response.content, dict(response.headers))
-        verdict = protocol.read(question, answer, model_name).verdict
-        if verdict is Verdict.NO_ANSWER and not response.is_success:
-            raise status_error(response)
+        reply = await self._sender.ask(below(base_url, route), headers, limit)
+        verdict = protocol.read(question, reply.answer, model_name).verdict
+        if verdict is Verdict.NO_ANSWER and not httpx.codes.is_success(reply.status_code):
+            raise status_error(reply.response())
         return verdict is Verdict.YES
 
     def _infer_route(self, model_name: str | None, data: object) -> str:

@@ -14,12 +14,12 @@ import time
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
 NEVER_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 """No connection was there to send by."""
@@ -29,6 +29,21 @@ DROPPED: Final = (httpx.NetworkError, httpx.RemoteProtocolError)
 
 TRY_AGAIN: Final = frozenset({429, 502, 504})
 """Too many requests; and two of gateways that got no answer from the server."""
+
+
+class HasAnswer(Protocol):
+    """What an attempt comes back with, such as an `httpx.Response`."""
+
+    @property
+    def status_code(self) -> int:
+        """The HTTP status code."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Its headers; names are looked up in lower case."""
+
+
+Answered = TypeVar("Answered", bound=HasAnswer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +70,7 @@ class RetryPolicy:
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
 
-    async def run(self, attempt: Callable[[], Awaitable[httpx.Response]], *, repeatable: bool, deadline: float | None) -> httpx.Response:
+    async def run(self, attempt: Callable[[], Awaitable[Answered]], *, repeatable: bool, deadline: float | None) -> Answered:
         """Attempts, and attempts again while that is allowed and may help.
 
         Args:
@@ -89,7 +104,7 @@ class RetryPolicy:
         full: float = min(self.cap, self.base * 2.0 ** min(number, 32))
         return full * (0.5 + 0.5 * self.chance())
 
-    def _retry_after(self, response: httpx.Response) -> float:
+    def _retry_after(self, response: HasAnswer) -> float:
         """Seconds that the server asks for (RFC 9110 §10.2.3), from 0 to the cap; 0 where it asks for none that can be read."""
         value = response.headers.get("retry-after", "").strip()
         if value.isascii() and value.isdigit():

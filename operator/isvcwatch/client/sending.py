@@ -8,26 +8,39 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+from urllib.request import getproxies
 
 import httpx
 import structlog
 from httpx._client import UseClientDefault
 
 from isvcwatch.client.config import as_timeout
+from isvcwatch.client.protocols import Answer
 from isvcwatch.client.protocols.urls import join_url, parse_base_url, take_userinfo, without_secrets
 from isvcwatch.client.tls import ssl_context
+from isvcwatch.client.transport import Transport
+from isvcwatch.client.transport.riding import BODY_LIMIT, prepare, travel
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 
     from isvcwatch.client.config import CallTimeout, RESTConfig
-    from isvcwatch.client.retries import RetryPolicy
+    from isvcwatch.client.retries import Answered, RetryPolicy
+    from isvcwatch.client.transport.riding import Came, Journey
+
+    HeaderTypes = Mapping[str, str] | None
 
 ANSWER_LIMIT: Final = 1 << 20
 """Bytes of a health check's answer that are read; the rest is left on the wire. What was read is enough to say what it is."""
 
 _HEADERS_OF_THE_WIRE: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 """They tell how a body was sent, and no longer hold for one that was decoded and cut."""
+
+OF_THE_CLIENT: Final = frozenset({"content-encoding", "set-cookie"})
+"""An answer's headers that httpx's client knows what to do about."""
+
+REMEMBERED: Final = 1024
+"""Questions that are kept ready for the wire."""
 
 _OVERTIME: Final = 1.05
 _GRACE: Final = 0.05
@@ -36,16 +49,16 @@ _GRACE: Final = 0.05
 log = structlog.get_logger("isvcwatch.client")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Target:
-    """Where a request goes.
+    """Where a request goes. Each is itself alone: to compare URLs takes longer than to look one up.
 
     Attributes:
-        url: without user info.
+        url: without user info, parsed once for all the calls that go there.
         auth: the URL's user info; httpx would use it as well, but keep it in the URL that it logs.
     """
 
-    url: str
+    url: httpx.URL
     auth: tuple[str, str] | None = field(default=None, repr=False)
 
 
@@ -55,8 +68,13 @@ def below(base_url: str | httpx.URL, route: str) -> Target:
     Raises:
         httpx.InvalidURL: the base URL can't be used, with what to write instead.
     """
+    return _below(str(base_url), route)
+
+
+@functools.lru_cache(maxsize=1024)
+def _below(base_url: str, route: str) -> Target:
     try:
-        base = parse_base_url(str(base_url))
+        base = parse_base_url(base_url)
     except ValueError as error:
         raise httpx.InvalidURL(str(error)) from None
     return _target(join_url(base, route), base.userinfo)
@@ -75,8 +93,32 @@ def as_it_is(url: str | httpx.URL) -> Target:
 
 
 def _target(url: str, userinfo: tuple[str, str] | None) -> Target:
-    httpx.URL(url)  # raises InvalidURL; nothing secret is left in the URL but its query, which httpx does not repeat
-    return Target(url, userinfo)
+    return Target(httpx.URL(url), userinfo)  # raises InvalidURL: nothing secret is left in it but its query, which httpx does not repeat
+
+
+class Reply:
+    """A health check's answer.
+
+    Attributes:
+        answer: what it is read from.
+        response: makes the whole of it, for errors to hold.
+    """
+
+    __slots__ = ("answer", "response")
+
+    def __init__(self, answer: Answer, response: Callable[[], httpx.Response]) -> None:
+        self.answer = answer
+        self.response = response
+
+    @property
+    def status_code(self) -> int:
+        """The HTTP status code."""
+        return self.answer.status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By name in lower case."""
+        return self.answer.headers
 
 
 class Sender:
@@ -86,55 +128,100 @@ class Sender:
         """Opens the client; nothing is connected yet."""
         self._config = config
         self._policy = policy
-        if config.transport is None:
-            # The context goes by `verify`, and proxies of the environment are honoured as KServe's SDK does.
+        self._own: Transport | None = None
+        self._journeys: dict[Target, Journey] = {}
+        if config.transport is not None:
+            self._client = httpx.AsyncClient(transport=config.transport, auth=config.auth)
+        elif config.http2 or getproxies():
+            # What our own transport can't do: HTTP/2, and the environment's proxies, which KServe's SDK honours too.
             self._client = httpx.AsyncClient(http2=config.http2, verify=ssl_context(config), auth=config.auth)
         else:
-            self._client = httpx.AsyncClient(transport=config.transport, auth=config.auth)
+            self._own = Transport(tls=ssl_context(config))
+            self._client = httpx.AsyncClient(transport=self._own, auth=config.auth)
 
     async def aclose(self) -> None:
         """Closes the client and its transport."""
         await self._client.aclose()
 
-    async def ask(self, target: Target, headers: httpx.Headers, limit: CallTimeout) -> httpx.Response:
+    async def ask(self, target: Target, headers: HeaderTypes, limit: CallTimeout) -> Reply:
         """GET, retried as a question may be; the body is read to `ANSWER_LIMIT`."""
-        return await self._run("GET", target, headers, None, limit)
+        own = self._own
+
+        async def attempt(phases: httpx.Timeout) -> Reply:
+            if own is None or not self._is_plain(target):
+                return _reply(await _bounded(await self._sent("GET", target, headers, None, phases)))
+            journey = self._journey(own, target, headers)
+            return await self._heard(await travel(own, journey, phases.as_dict(), ANSWER_LIMIT), journey.request)
+
+        return await self._run("GET", target, limit, attempt)
 
     async def post(self, target: Target, headers: httpx.Headers, body: bytes, limit: CallTimeout) -> httpx.Response:
         """POST, sent again only if it can't have arrived; the body is read whole."""
-        return await self._run("POST", target, headers, body, limit)
 
-    async def _run(self, method: str, target: Target, headers: httpx.Headers, body: bytes | None, asked: CallTimeout) -> httpx.Response:
+        async def attempt(phases: httpx.Timeout) -> httpx.Response:
+            return await self._sent("POST", target, headers, body, phases)
+
+        return await self._run("POST", target, limit, attempt)
+
+    def _is_plain(self, target: Target) -> bool:
+        """Whether a question needs nothing of httpx's client, which costs as much as all the rest."""
+        return not (target.auth or self._config.auth is not None or self._client.cookies or self._client.is_closed)
+
+    def _journey(self, own: Transport, target: Target, headers: HeaderTypes) -> Journey:
+        if headers:  # not kept: credentials may be among them
+            return prepare(own, self._client.build_request("GET", target.url, headers=headers))
+        journey = self._journeys.get(target)
+        if journey is None:
+            if len(self._journeys) >= REMEMBERED:
+                self._journeys.clear()
+            journey = self._journeys[target] = prepare(own, self._client.build_request("GET", target.url))
+        return journey
+
+    async def _heard(self, came: Came, request: httpx.Request) -> Reply:
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in came.headers}
+        if not headers.keys() & OF_THE_CLIENT:
+            return Reply(
+                Answer(came.status, came.body, headers),
+                lambda: httpx.Response(came.status, headers=came.headers, content=came.body, request=request),
+            )
+        response = httpx.Response(came.status, headers=came.headers, stream=httpx.ByteStream(came.body), request=request)
+        self._client.cookies.extract_cookies(response)
+        return _reply(await _bounded(response))
+
+    async def _sent(self, method: str, target: Target, headers: HeaderTypes, body: bytes | None, phases: httpx.Timeout) -> httpx.Response:
+        extensions = {BODY_LIMIT: ANSWER_LIMIT} if body is None else None
+        request = self._client.build_request(method, target.url, headers=headers, content=body, timeout=phases, extensions=extensions)
+        auth = target.auth if self._config.auth is None and target.auth else httpx.USE_CLIENT_DEFAULT
+        return await self._client.send(request, auth=auth, stream=body is None)
+
+    async def _run(
+        self, method: str, target: Target, asked: CallTimeout, attempt: Callable[[httpx.Timeout], Coroutine[None, None, Answered]]
+    ) -> Answered:
         limit = as_timeout(self._config.timeout if isinstance(asked, UseClientDefault) else asked)
         total = limit if isinstance(limit, int | float) else None
         deadline = None if total is None else self._policy.clock() + total
 
-        async def attempt() -> httpx.Response:
+        def attempted() -> Coroutine[None, None, Answered]:
             phases = httpx.Timeout(limit) if deadline is None else httpx.Timeout(max(deadline - self._policy.clock(), 0.001))
-            request = self._client.build_request(method, target.url, headers=headers, content=body, timeout=phases)
-            return await self._logged(request, target)
+            return self._logged(method, target, attempt(phases)) if self._config.verbose else attempt(phases)
 
         async with _at_most(total):
-            return await self._policy.run(attempt, repeatable=body is None, deadline=deadline)
+            return await self._policy.run(attempted, repeatable=method == "GET", deadline=deadline)
 
-    async def _logged(self, request: httpx.Request, target: Target) -> httpx.Response:
-        if not self._config.verbose:
-            return await self._once(request, target)
+    async def _logged(self, method: str, target: Target, sending: Coroutine[None, None, Answered]) -> Answered:
         started = time.perf_counter()
-        line = functools.partial(log.info, "request", method=request.method, url=without_secrets(target.url))
+        line = functools.partial(log.info, "request", method=method, url=without_secrets(str(target.url)))
         try:
-            response = await self._once(request, target)
+            answered = await sending
         except BaseException as error:
             line(error=type(error).__name__, duration_ms=_ms_since(started))
             raise
-        line(status=response.status_code, duration_ms=_ms_since(started))
-        return response
+        line(status=answered.status_code, duration_ms=_ms_since(started))
+        return answered
 
-    async def _once(self, request: httpx.Request, target: Target) -> httpx.Response:
-        auth = target.auth if self._config.auth is None and target.auth else httpx.USE_CLIENT_DEFAULT
-        whole = request.method == "POST"
-        response = await self._client.send(request, auth=auth, stream=not whole)
-        return response if whole else await _bounded(response)
+
+def _reply(response: httpx.Response) -> Reply:
+    return Reply(Answer(response.status_code, response.content, dict(response.headers)), lambda: response)
 
 
 async def _bounded(response: httpx.Response) -> httpx.Response:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import re
 import ssl
 
 import httpx
@@ -74,6 +76,45 @@ async def test_garbage_instead_of_http_is_a_protocol_error() -> None:
         with pytest.raises(httpx.RemoteProtocolError):
             await client.is_server_live(wire.base_url)
     assert len(wire.seen) == 2
+
+
+async def test_a_health_checks_headers_and_user_info_go_over_the_wire_each_time() -> None:
+    async with raw_server(ALIVE) as wire, InferenceRESTClient() as client:
+        for who in ("a", "b", "a"):
+            assert await client.is_server_live(wire.base_url, headers={"X-Who": who, "Host": "iris.example"}) is True
+        assert await client.is_server_live(wire.base_url) is True
+        assert await client.is_server_live(wire.base_url.replace("//", "//ada:lovelace@")) is True
+    heads = [head.lower() for head in wire.seen]
+    assert [re.findall(rb"x-who: (.)|(authorization: basic)", head) for head in heads] == [
+        [(b"a", b"")],
+        [(b"b", b"")],
+        [(b"a", b"")],
+        [],
+        [(b"", b"authorization: basic")],
+    ]
+    assert [b"host: iris.example" in head for head in heads] == [True, True, True, False, False]
+
+
+async def test_a_cookie_that_a_health_check_was_given_is_shown_from_then_on() -> None:
+    async with raw_server(http("200 OK", b'{"status":"alive"}', "set-cookie: pod=3"), ALIVE) as wire, InferenceRESTClient() as client:
+        for _ in range(3):
+            assert await client.is_server_live(wire.base_url) is True
+    assert [b"cookie: pod=3" in head.lower() for head in wire.seen] == [False, True, True]
+
+
+async def test_a_health_checks_answer_may_be_compressed() -> None:
+    squeezed = http("200 OK", gzip.compress(b'{"status":"alive"}'), "content-encoding: gzip")
+    async with raw_server(squeezed) as wire, InferenceRESTClient() as client:
+        assert await client.is_server_live(wire.base_url) is True
+
+
+async def test_after_the_end_nothing_is_asked() -> None:
+    async with raw_server(ALIVE) as wire:
+        async with InferenceRESTClient() as client:
+            assert await client.is_server_live(wire.base_url) is True
+        with pytest.raises(RuntimeError, match="closed"):
+            await client.is_server_live(wire.base_url)
+    assert len(wire.seen) == 1
 
 
 async def test_a_flood_in_answer_to_a_health_check_is_read_to_a_bound() -> None:

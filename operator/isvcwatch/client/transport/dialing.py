@@ -1,0 +1,101 @@
+"""From an endpoint to a connection: name, guard, TCP, TLS; the host's addresses in turn."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, cast
+
+from isvcwatch.client.transport.connection import Connection
+from isvcwatch.client.transport.errors import Phase, RefusedAddressError, TimedOutError, WireError, from_connecting, timed_out
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from isvcwatch.client.transport.asks import Endpoint
+    from isvcwatch.client.transport.connection import Owner
+    from isvcwatch.client.transport.names import Names
+
+    Guard = Callable[[str, bool], str]
+
+LEAST_TURN: Final = 0.25
+"""Seconds that an address is given at least while there are others to try: what RFC 8305 waits before it tries the next."""
+
+HANDSHAKE: Final = 60.0
+"""Seconds; never reached, since every exchange has its own deadline."""
+
+
+class Dialer:
+    """Makes connections.
+
+    Args:
+        names: who looks names up.
+        guard: told an address and whether the host is the asker's own, says why it may not be connected to; empty where it may.
+    """
+
+    def __init__(self, names: Names, guard: Guard | None) -> None:
+        self._names = names
+        self._guard = guard
+
+    async def dial(self, endpoint: Endpoint, owner: Owner, deadline: float, reached: Callable[[Phase], None]) -> Connection:
+        """A connection to the endpoint.
+
+        Args:
+            endpoint: where to.
+            owner: whose it is to be.
+            deadline: in the loop's time: not kept here, but shared out between the addresses.
+            reached: told of each phase as it begins.
+
+        Raises:
+            WireError: there is none, and why.
+        """
+        reached(Phase.NAME)
+        addresses = self._permitted(endpoint, await self._names.addresses(endpoint.host))
+        reached(Phase.CONNECT)
+        loop = asyncio.get_running_loop()
+        failure: WireError | None = None
+        for number, address in enumerate(addresses, 1):
+            others = len(addresses) - number
+            turn = max((deadline - loop.time()) / (others + 1), LEAST_TURN) if others else None
+            try:
+                async with asyncio.timeout(turn):
+                    return await self._connect(address, endpoint, owner, reached)
+            except TimeoutError:
+                failure = failure or timed_out(Phase.CONNECT)
+            except WireError as error:
+                failure = error if failure is None or isinstance(failure, TimedOutError) else failure
+            reached(Phase.CONNECT)
+        assert failure is not None  # noqa: S101 -- there is at least one address
+        raise failure
+
+    def _permitted(self, endpoint: Endpoint, addresses: Sequence[str]) -> list[str]:
+        if self._guard is None:
+            return list(addresses)
+        objections = {address: self._guard(address, endpoint.own_host) for address in addresses}
+        permitted = [address for address, objection in objections.items() if not objection]
+        if permitted:
+            return permitted
+        raise RefusedAddressError(next(iter(objections.values())), Phase.CONNECT)
+
+    @staticmethod
+    async def _connect(address: str, endpoint: Endpoint, owner: Owner, reached: Callable[[Phase], None]) -> Connection:
+        loop = asyncio.get_running_loop()
+        connection = Connection(endpoint, owner)
+        phase = Phase.CONNECT
+        try:
+            wire, _ = await loop.create_connection(lambda: connection, address, endpoint.port)
+            if endpoint.tls is not None:
+                phase = Phase.TLS
+                reached(phase)
+                secured = await loop.start_tls(
+                    wire, connection, endpoint.tls, server_hostname=endpoint.host, ssl_handshake_timeout=HANDSHAKE, ssl_shutdown_timeout=0.1
+                )
+                wire = cast("asyncio.Transport", secured)
+        except (OSError, EOFError) as error:
+            connection.abort()
+            raise from_connecting(error, phase) from error
+        except BaseException:
+            connection.abort()
+            raise
+        connection.ready(wire)
+        reached(Phase.ANSWER)
+        return connection

@@ -1,0 +1,217 @@
+"""Names to addresses, off the loop: a cache by age, one lookup a name at a time, and a hung resolver delays no name that is known."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import random
+import socket
+import threading
+import time
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Final
+
+from isvcwatch.client.transport.errors import NameNotFoundError, Phase, ResolverError, WireError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Lookup = Callable[[str], list[str]]
+
+FRESH: Final = 30.0
+"""Seconds that an answer is used before it is asked for again: what CoreDNS tells Services' names live for."""
+
+STALE: Final = 300.0
+"""Seconds that an old answer is used while no new one can be had."""
+
+MISSING: Final = 2.0
+"""Seconds that a failed lookup stands, so that many who ask at once ask once."""
+
+THREADS: Final = 8
+"""Lookups at once; a thread is held for as long as the resolver hangs (by default 10 s and more)."""
+
+WAITING: Final = 20_000
+"""Lookups that may wait for a thread."""
+
+FORGET: Final = 3600.0
+"""Seconds after which a name that nobody asked for is dropped."""
+
+NO_SUCH_NAME: Final = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
+
+
+@dataclass(slots=True)
+class _Entry:
+    """What is known of a name.
+
+    Attributes:
+        addresses: the latest ones; empty where none was ever had.
+        error: why the latest lookup failed; None where it didn't.
+        renew: when to ask again.
+        known: when the addresses were had.
+        used: when they were last asked for.
+        waiting: who waits for the lookup that is under way; None where none is.
+    """
+
+    addresses: tuple[str, ...] = ()
+    error: WireError | None = None
+    renew: float = 0.0
+    known: float = 0.0
+    used: float = 0.0
+    waiting: list[asyncio.Future[None]] | None = field(default=None)
+
+
+class Names:
+    """Looks names up, for one event loop."""
+
+    def __init__(self, lookup: Lookup | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._lookup = lookup or system_lookup
+        self._clock = clock
+        self._entries: dict[str, _Entry] = {}
+        self._threads = _Threads()
+        self._swept = clock()
+
+    def known(self, host: str) -> tuple[str, ...]:
+        """The addresses of a host if they are at hand; where they are old, new ones are asked for meanwhile."""
+        if is_address(host):
+            return (host,)
+        now = self._clock()
+        entry = self._entries.get(host)
+        if entry is None or not entry.addresses or now - entry.known > STALE:
+            return ()
+        entry.used = now
+        if now >= entry.renew:
+            self._renew(host, entry)
+        return entry.addresses
+
+    async def addresses(self, host: str) -> tuple[str, ...]:
+        """The addresses of a host, in the resolver's order.
+
+        Raises:
+            NameNotFoundError: it has none.
+            ResolverError: it can't be looked up.
+        """
+        if found := self.known(host):
+            return found
+        now = self._clock()
+        self._sweep(now)
+        entry = self._entries.setdefault(host, _Entry())
+        entry.used = now
+        if entry.error is None or now >= entry.renew or entry.waiting is not None:
+            self._renew(host, entry)
+            arrived = asyncio.get_running_loop().create_future()
+            assert entry.waiting is not None  # noqa: S101 -- just asked for
+            entry.waiting.append(arrived)
+            await arrived
+        if entry.error is not None:
+            raise type(entry.error)(str(entry.error), Phase.NAME)
+        return entry.addresses
+
+    def close(self) -> None:
+        """Let the threads go as they end their lookups."""
+        self._threads.close()
+
+    def _renew(self, host: str, entry: _Entry) -> None:
+        if entry.waiting is not None:
+            return
+        entry.waiting = []
+        loop = asyncio.get_running_loop()
+
+        def work() -> None:
+            found: tuple[str, ...] | WireError
+            try:
+                found = tuple(self._lookup(host))
+            except WireError as error:
+                found = error
+            except Exception as error:  # noqa: BLE001 -- whatever a resolver comes up with
+                found = ResolverError(f"the name {host} could not be looked up: {error}", Phase.NAME)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(self._arrived, host, entry, found)
+
+        if not self._threads.do(work):
+            hung = ResolverError("too many names wait to be looked up: the resolver hangs", Phase.NAME)
+            loop.call_soon(self._arrived, host, entry, hung)
+
+    def _arrived(self, host: str, entry: _Entry, found: tuple[str, ...] | WireError) -> None:
+        now = self._clock()
+        if isinstance(found, tuple) and not found:
+            found = NameNotFoundError(f"the name {host} has no address", Phase.NAME)
+        if isinstance(found, tuple):
+            entry.addresses, entry.error, entry.known = found, None, now
+            entry.renew = now + FRESH * random.uniform(0.8, 1.2)  # noqa: S311 -- jitter
+        else:
+            entry.error = found
+            entry.renew = now + MISSING
+            if isinstance(found, NameNotFoundError):
+                entry.addresses = ()  # it is gone, which is an answer; a resolver that fails gives none
+        waiting, entry.waiting = entry.waiting or [], None
+        for arrived in waiting:
+            if not arrived.done():
+                arrived.set_result(None)
+
+    def _sweep(self, now: float) -> None:
+        if now - self._swept > FORGET:
+            self._swept = now
+            for host in [host for host, entry in self._entries.items() if now - entry.used > FORGET and entry.waiting is None]:
+                del self._entries[host]
+
+
+class _Threads:
+    """A few daemon threads: `ThreadPoolExecutor`'s are joined at exit, and a hung lookup would hold up the process's end."""
+
+    def __init__(self) -> None:
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._count = 0
+        self._idle = threading.Semaphore(0)
+
+    def do(self, work: Callable[[], None]) -> bool:
+        """Have it done soon; False where too much waits already."""
+        if self._work.qsize() >= WAITING:
+            return False
+        self._work.put(work)
+        if not self._idle.acquire(blocking=False) and self._count < THREADS:
+            self._count += 1
+            threading.Thread(target=self._run, name=f"names-{self._count}", daemon=True).start()
+        return True
+
+    def close(self) -> None:
+        for _ in range(self._count):
+            self._work.put(None)
+
+    def _run(self) -> None:
+        while True:
+            work = self._work.get()
+            if work is None:
+                return
+            work()
+            self._idle.release()
+
+
+def is_address(host: str) -> bool:
+    """Whether the host is an IP address, with or without a scope."""
+    if not host or not (host[-1].isdigit() or ":" in host):
+        return False
+    try:
+        ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+def system_lookup(host: str) -> list[str]:
+    """The system's resolver: `/etc/hosts`, search domains and all. Blocks.
+
+    Raises:
+        NameNotFoundError: the name does not exist.
+        ResolverError: it can't be looked up.
+    """
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        if error.errno in NO_SUCH_NAME:
+            raise NameNotFoundError(f"the name {host} does not exist", Phase.NAME) from error
+        raise ResolverError(f"the name {host} could not be looked up: {error.strerror}", Phase.NAME) from error
+    except (UnicodeError, ValueError) as error:
+        raise NameNotFoundError(f"{host} is not a name that can be looked up", Phase.NAME) from error
+    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))

@@ -1,0 +1,328 @@
+"""HTTP at fleet scale: one deadline an exchange, kept connections that are renewed by age, and no task where one is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import ssl
+from typing import TYPE_CHECKING, Final
+
+import httpx
+
+from isvcwatch.client.protocols import Answer
+from isvcwatch.client.transport import asks, errors
+from isvcwatch.client.transport.dialing import Dialer
+from isvcwatch.client.transport.errors import Phase, WireError
+from isvcwatch.client.transport.names import Names
+from isvcwatch.client.transport.pool import Pool
+from isvcwatch.client.transport.riding import ride
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from isvcwatch.client.transport.asks import Ask, Endpoint
+    from isvcwatch.client.transport.connection import Connection
+    from isvcwatch.client.transport.dialing import Guard
+    from isvcwatch.client.transport.parser import AnswerParser
+
+    Done = Callable[[Answer | WireError], None]
+
+MAX_AGE: Final = 60.0
+"""Seconds; a kept connection to a Service stays with one pod, so it is renewed for every replica to be seen."""
+
+JITTER: Final = 0.2
+"""Part of the age by which connections' ages differ, so that those made together are not renewed together."""
+
+BODY_LIMIT: Final = 64 * 1024
+"""Bytes; an answer about health has some hundred."""
+
+RESERVED: Final = 256
+"""Descriptors left to the rest of the process, and to those sockets that the event loop closes only in its next turn."""
+
+SHED: Final = 64
+"""Free connections that are closed when descriptors have run out."""
+
+
+def descriptors() -> int:
+    """How many the process may have open."""
+    try:
+        import resource  # noqa: PLC0415 -- not everywhere
+    except ImportError:
+        return 2048
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return limit if limit != resource.RLIM_INFINITY else 2**20
+
+
+class Exchange:
+    """A request under way. Cancelled, it tells nobody anything any more."""
+
+    __slots__ = ("_ask", "_connection", "_dialing", "_done", "_doubt", "_ends", "_phase", "_timer", "_transport")
+
+    def __init__(self, transport: Transport, ask: Ask, timeout: float, done: Done, doubt: Callable[[], None] | None) -> None:
+        self._transport = transport
+        self._ask = ask
+        self._done: Done | None = done
+        self._doubt = doubt
+        self._ends = transport.loop.time() + timeout
+        self._phase = Phase.NAME
+        self._connection: Connection | None = None
+        self._dialing: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def cancel(self) -> None:
+        """Stop caring: what is open for it is closed."""
+        self._done = None
+        self._let_go()
+
+    def begin(self, doubt_after: float) -> None:
+        """Send the request, on a kept connection if there is one."""
+        loop = self._transport.loop
+        self._timer = loop.call_at(min(self._ends, loop.time() + doubt_after), self._time_passed)
+        kept = self._transport.take(self._ask.endpoint)
+        if kept is not None:
+            self._carry_on(kept)
+        else:
+            self._dial()
+
+    # What the connection tells.
+
+    def heard(self) -> None:
+        """Some of the answer has come: the deadline is for all of it."""
+
+    def answered(self, parser: AnswerParser) -> None:
+        """The answer is complete."""
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in parser.headers}
+        self._connection = None
+        self._finish(Answer(parser.status, bytes(parser.body), headers))
+
+    def failed(self, error: WireError) -> None:
+        """There will be no answer on this connection."""
+        connection, self._connection = self._connection, None
+        stale = connection is not None and connection.used > 1 and not connection.heard and isinstance(error, errors.LostError)
+        if stale:  # the server closed the kept connection before it saw the request: no failure of its
+            self._dial()
+        else:
+            self._finish(error)
+
+    def _dial(self) -> None:
+        self._dialing = self._transport.loop.create_task(self._dialed())
+
+    async def _dialed(self) -> None:
+        try:
+            connection = await self._transport.dial(self._ask.endpoint, self._ends, self._reached)
+        except WireError as error:
+            self._dialing = None
+            self._finish(error)
+        except Exception as error:  # noqa: BLE001 -- a bug must not look like a server that is silent
+            crash = errors.CrashedError(f"connecting failed by a bug: {type(error).__name__}: {error}", self._phase)
+            crash.__cause__ = error
+            self._dialing = None
+            self._finish(crash)
+        else:
+            self._dialing = None
+            self._carry_on(connection)
+
+    def _carry_on(self, connection: Connection) -> None:
+        self._phase = Phase.ANSWER
+        self._connection = connection
+        connection.carry(self._ask.payload, self, BODY_LIMIT)
+
+    def _reached(self, phase: Phase) -> None:
+        self._phase = phase
+
+    def _time_passed(self) -> None:
+        """Either something is doubtful by now, or it is over."""
+        loop = self._transport.loop
+        doubt, self._doubt = self._doubt, None
+        if loop.time() < self._ends - EARLY:
+            self._timer = loop.call_at(self._ends, self._time_passed)
+            if doubt:
+                doubt()
+        else:
+            self._timer = None
+            self._finish(errors.timed_out(self._phase))
+
+    def _finish(self, outcome: Answer | WireError) -> None:
+        done, self._done = self._done, None
+        self._let_go()
+        if done:
+            done(outcome)
+
+    def _let_go(self) -> None:
+        self._doubt = None  # who waits for it refers to us: a ring that only the collector could free
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if self._dialing:
+            self._dialing.cancel()
+            self._dialing = None
+        if self._connection:
+            self._connection.abort()
+            self._connection = None
+
+
+EARLY: Final = 0.001
+"""Seconds by which an event loop's timers may be early: uvloop counts milliseconds."""
+
+
+class Transport(httpx.AsyncBaseTransport):
+    """Carries the fleet's probes, and the public client's requests. Made inside the event loop that it is used on, or before any.
+
+    Args:
+        guard: told an address and whether the host is the asker's own, right before connecting; says why not to, or "".
+        tls: how https servers are checked; the system's authorities where none is given.
+        names: who looks names up.
+        max_age: seconds after which a kept connection is renewed.
+        most: connections beyond which one that is free is closed for each that is made; by default as many as descriptors allow.
+
+    Attributes:
+        opened_total: connections made so far.
+        reused_total: exchanges that found a kept one.
+    """
+
+    def __init__(
+        self,
+        *,
+        guard: Guard | None = None,
+        tls: ssl.SSLContext | None = None,
+        names: Names | None = None,
+        max_age: float = MAX_AGE,
+        most: int = 0,
+    ) -> None:
+        self._tls = tls
+        self._names = names or Names()
+        self._dialer = Dialer(self._names, guard)
+        self._max_age = max_age
+        self._most = most or max(descriptors() - RESERVED, RESERVED)
+        self._pool = Pool()
+        self._open: set[Connection] = set()
+        self._dialing = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.opened_total = 0
+        self.reused_total = 0
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop that it is used on."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return self._loop
+
+    @property
+    def open(self) -> int:
+        """How many connections are open, in use or free."""
+        return len(self._open)
+
+    @property
+    def tls(self) -> ssl.SSLContext:
+        """How https servers are checked; made when it is first needed, which takes some 30 ms."""
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return self._tls
+
+    def ask(self, url: str, *, own_host: bool, tls: ssl.SSLContext | None = None) -> Ask:
+        """A GET, to be made once and sent again and again.
+
+        Args:
+            url: http or https, escaped, without credentials.
+            own_host: what the guard is told of its host.
+            tls: how this server is checked, where not as all the others.
+
+        Raises:
+            NameNotFoundError: its host is not ASCII.
+        """
+        secure = url.startswith("https:")
+        return asks.get(url, (tls or self.tls) if secure else None, own_host=own_host)
+
+    def start(
+        self, ask: Ask, timeout: float, done: Done, *, doubt_after: float = math.inf, doubt: Callable[[], None] | None = None
+    ) -> Exchange:
+        """Send a request; its outcome is told later, once, and never from inside this call.
+
+        Args:
+            ask: what to send.
+            timeout: seconds for name, connection, TLS and answer together.
+            done: takes the answer, or why there is none. It runs on the event loop, and must be quick.
+            doubt_after: seconds after which `doubt` is called, if nothing has come of it by then.
+            doubt: called once.
+        """
+        exchange = Exchange(self, ask, timeout, done, doubt)
+        exchange.begin(doubt_after)
+        return exchange
+
+    async def get(self, url: str, timeout: float, *, own_host: bool = True) -> Answer:  # noqa: ASYNC109 -- one deadline for all of it
+        """The answer of a URL.
+
+        Raises:
+            WireError: there was none.
+        """
+        came: asyncio.Future[Answer | WireError] = self.loop.create_future()
+        exchange = self.start(self.ask(url, own_host=own_host), timeout, lambda outcome: None if came.done() else came.set_result(outcome))
+        try:
+            outcome = await came
+        finally:
+            exchange.cancel()
+        if isinstance(outcome, WireError):
+            raise outcome
+        return outcome
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Any request of an httpx client; its answer is read whole."""
+        return await ride(self, request)
+
+    async def aclose(self) -> None:
+        """Close every connection, the busy ones as well."""
+        for connection in list(self._open):
+            connection.abort()
+        self._names.close()
+        await asyncio.sleep(0)  # the loop closes the sockets in its next turn
+
+    # For exchanges.
+
+    def take(self, endpoint: Endpoint) -> Connection | None:
+        """A kept connection."""
+        connection = self._pool.take(endpoint, self.loop.time())
+        if connection is not None:
+            self.reused_total += 1
+        return connection
+
+    async def dial(self, endpoint: Endpoint, deadline: float, reached: Callable[[Phase], None]) -> Connection:
+        """A new connection; where there is no room for it, one that is free is closed.
+
+        Raises:
+            WireError: there is none, and why.
+        """
+        if len(self._open) + self._dialing >= self._most:
+            self._pool.shed(1, self.loop.time())
+        self._dialing += 1
+        try:
+            connection = await self._dialer.dial(endpoint, self, deadline, reached)
+        except errors.ExhaustedError:  # others in this process have taken what was thought to be ours
+            if not self._pool.shed(SHED, self.loop.time()):
+                raise
+            await asyncio.sleep(0)
+            connection = await self._dialer.dial(endpoint, self, deadline, reached)
+        finally:
+            self._dialing -= 1
+        self._open.add(connection)
+        self.opened_total += 1
+        connection.expires = self.loop.time() + self._max_age * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 -- jitter
+        return connection
+
+    # What connections tell.
+
+    def free(self, connection: Connection) -> None:
+        """The connection can carry another exchange."""
+        if len(self._open) > self._most:
+            self._open.discard(
+                connection
+            )  # it is told to be closed only in the loop's next turn, and so would be all that are freed in this
+            connection.abort()
+        else:
+            self._pool.give(connection, self.loop.time())
+
+    def closed(self, connection: Connection) -> None:
+        """The connection is no more."""
+        self._open.discard(connection)
+        self._pool.drop(connection)

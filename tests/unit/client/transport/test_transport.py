@@ -1,0 +1,324 @@
+"""Exchanges on real sockets: connections kept, renewed and given up; addresses in turn; one deadline; nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import socket
+import threading
+import time
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from isvcwatch.client.protocols import Answer
+from isvcwatch.client.transport import (
+    ExhaustedError,
+    NameNotFoundError,
+    Names,
+    Phase,
+    RefusedAddressError,
+    RefusedError,
+    ResolverError,
+    TimedOutError,
+    Transport,
+    WireError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@dataclass
+class Server:
+    """Answers each request; counts connections.
+
+    Attributes:
+        answers: to a connection before it is closed at its next request; all where None.
+        silent: reads, and never answers.
+    """
+
+    answers: int | None = None
+    silent: bool = False
+    port: int = 0
+    connections: int = 0
+    requests: list[bytes] = field(default_factory=list)
+    open: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/ready"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.open.add(writer)
+        answered = 0
+        try:
+            while True:
+                self.requests.append(await reader.readuntil(b"\r\n\r\n"))
+                if answered == self.answers:
+                    return
+                if not self.silent:
+                    writer.write(OK)
+                answered += 1
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.transport.abort()
+            self.open.discard(writer)
+
+
+@asynccontextmanager
+async def serving(server: Server | None = None) -> AsyncIterator[Server]:
+    server = server or Server()
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    server.port = listening.sockets[0].getsockname()[1]
+    try:
+        yield server
+    finally:
+        listening.close()
+        for writer in list(server.open):
+            writer.transport.abort()
+        await asyncio.sleep(0.01)
+
+
+@contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    """This process can open nothing but what takes the place of something that was closed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.open(os.devnull, os.O_RDONLY)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@asynccontextmanager
+async def carrying(transport: Transport | None = None) -> AsyncIterator[Transport]:
+    """A transport; at the end nothing of it is open and no task is left."""
+    transport = transport or Transport()
+    before = asyncio.all_tasks()
+    yield transport
+    await transport.aclose()
+    await asyncio.sleep(0.01)
+    assert transport.open == 0
+    assert {task for task in asyncio.all_tasks() - before if "serve" not in repr(task)} == set()
+
+
+class TestKeeping:
+    async def test_a_connection_carries_request_after_request(self) -> None:
+        async with serving() as server, carrying() as transport:
+            for _ in range(3):
+                assert (await transport.get(server.url, 1)).body == b"ok"
+        assert (server.connections, transport.opened_total, transport.reused_total) == (1, 1, 2)
+
+    async def test_it_is_renewed_when_it_has_come_of_age_so_that_every_replica_is_seen(self) -> None:
+        async with serving() as server, carrying(Transport(max_age=0.02)) as transport:
+            await transport.get(server.url, 1)
+            await asyncio.sleep(0.03)
+            await transport.get(server.url, 1)
+            assert transport.open == 1
+        assert server.connections == 2
+
+    async def test_one_that_the_server_closes_at_the_next_request_is_no_failure(self) -> None:
+        async with serving(Server(answers=1)) as server, carrying() as transport:
+            for _ in range(3):
+                assert (await transport.get(server.url, 1)).status == 200
+        assert server.connections == 3
+
+    async def test_one_that_the_server_closes_while_it_is_free_is_gone(self) -> None:
+        async with serving() as server, carrying() as transport:
+            await transport.get(server.url, 1)
+            for writer in list(server.open):
+                writer.close()
+            await asyncio.sleep(0.02)
+            assert transport.open == 0
+            assert (await transport.get(server.url, 1)).status == 200
+
+    async def test_no_more_are_kept_than_may_be(self) -> None:
+        async with serving() as server, carrying(Transport(most=3)) as transport:
+            await asyncio.gather(*(transport.get(server.url, 1) for _ in range(8)))
+            await asyncio.sleep(0.02)
+            assert transport.open == 3
+
+    async def test_of_more_servers_than_there_is_room_for_most_that_are_kept_stay_useful(self) -> None:
+        async with serving() as one, serving() as two, serving() as three, serving() as four, carrying(Transport(most=3)) as transport:
+            for server in (one, two, three, four) * 6:
+                await transport.get(server.url, 1)
+                assert transport.open <= 3
+        assert transport.reused_total >= 2 * 5
+
+    async def test_where_descriptors_have_run_out_some_that_are_free_make_room(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            async with serving() as server, carrying() as transport:
+                await asyncio.gather(*(transport.get(server.url, 1) for _ in range(3)))
+                with no_descriptor_left(), pytest.raises(TimedOutError):
+                    await transport.get(f"http://127.0.0.1:{silent.getsockname()[1]}/", 0.2)
+                assert transport.opened_total == 4
+
+    async def test_where_descriptors_have_run_out_for_good_that_is_said_to_be_our_own_trouble(self) -> None:
+        async with serving() as server, carrying() as transport:
+            with no_descriptor_left(), pytest.raises(ExhaustedError, match="out of local resources: Too many open files"):
+                await transport.get(server.url, 0.2)
+
+    async def test_many_at_once_have_a_connection_each(self) -> None:
+        async with serving() as server, carrying() as transport:
+            answers = await asyncio.gather(*(transport.get(server.url, 2) for _ in range(100)))
+        assert {answer.body for answer in answers} == {b"ok"}
+
+
+class TestTheRequest:
+    async def test_it_is_plain_and_asks_for_nothing_compressed(self) -> None:
+        async with serving() as server, carrying() as transport:
+            await transport.get(server.url + "?x=1", 1)
+        assert server.requests == [
+            b"GET /ready?x=1 HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUser-Agent: isvcwatch\r\nAccept: */*\r\nAccept-Encoding: identity\r\n\r\n"
+            % server.port
+        ]
+
+    async def test_a_host_that_is_not_ascii_can_not_be_looked_up(self) -> None:
+        async with carrying() as transport:
+            with pytest.raises(NameNotFoundError):
+                await transport.get("http://bücher.example/", 1)
+
+
+class TestTheDeadline:
+    async def test_a_silent_server_is_given_up(self) -> None:
+        async with serving(Server(silent=True)) as server, carrying() as transport:
+            with pytest.raises(TimedOutError) as caught:
+                await transport.get(server.url, 0.05)
+            assert caught.value.phase is Phase.ANSWER
+            await asyncio.sleep(0)
+            assert transport.open == 0
+
+    async def test_doubt_comes_once_and_before_the_end(self) -> None:
+        told: list[str] = []
+        async with serving(Server(silent=True)) as server, carrying() as transport:
+            ask = transport.ask(server.url, own_host=True)
+            ended = asyncio.Event()
+
+            def done(outcome: Answer | WireError) -> None:
+                told.append(type(outcome).__name__)
+                ended.set()
+
+            transport.start(ask, 0.1, done, doubt_after=0.03, doubt=lambda: told.append("doubt"))
+            await ended.wait()
+        assert told == ["doubt", "TimedOutError"]
+
+    async def test_an_answer_in_time_leaves_no_doubt(self) -> None:
+        told: list[object] = []
+        async with serving() as server, carrying() as transport:
+            transport.start(
+                transport.ask(server.url, own_host=True), 0.1, told.append, doubt_after=0.03, doubt=lambda: told.append("doubt")
+            )
+            await asyncio.sleep(0.15)
+        assert [type(outcome) for outcome in told] == [Answer]
+
+    @pytest.mark.parametrize("after", [0.0, 0.02])
+    async def test_what_is_cancelled_tells_nothing_and_closes(self, after: float) -> None:
+        told: list[object] = []
+        async with serving(Server(silent=True)) as server, carrying() as transport:
+            exchange = transport.start(transport.ask(server.url, own_host=True), 0.1, told.append)
+            await asyncio.sleep(after)
+            exchange.cancel()
+            await asyncio.sleep(0.15)
+            assert transport.open == 0
+        assert told == []
+
+
+class TestAddresses:
+    async def test_they_are_tried_in_turn(self) -> None:
+        async with serving() as server, carrying(Transport(names=Names(lambda _: ["127.0.0.9", "127.0.0.1"]))) as transport:
+            answer = await transport.get(f"http://model.example:{server.port}/", 1)
+        assert answer.status == 200
+        assert b"Host: model.example:" in server.requests[0]
+
+    async def test_each_is_asked_about_right_before_it_is_connected_to(self) -> None:
+        asked: list[tuple[str, bool]] = []
+
+        def guard(address: str, own_host: bool) -> str:
+            asked.append((address, own_host))
+            return "" if address == "127.0.0.1" else "it may not be"
+
+        names = Names(lambda _: ["169.254.169.254", "127.0.0.1"])
+        async with serving() as server, carrying(Transport(guard=guard, names=names)) as transport:
+            assert (await transport.get(f"http://model.example:{server.port}/", 1, own_host=False)).status == 200
+        assert asked == [("169.254.169.254", False), ("127.0.0.1", False)]
+
+    async def test_where_none_may_be_connected_to_the_guard_says_why(self) -> None:
+        async with serving() as server, carrying(Transport(guard=lambda address, _: f"{address} is loopback")) as transport:
+            with pytest.raises(RefusedAddressError, match=r"127\.0\.0\.1 is loopback"):
+                await transport.get(server.url, 1)
+        assert server.connections == 0
+
+    async def test_where_nothing_listens_that_is_said(self) -> None:
+        async with carrying() as transport:
+            with pytest.raises(RefusedError):
+                await transport.get("http://127.0.0.1:1/", 1)
+
+
+class TestNames:
+    async def test_a_resolver_that_hangs_delays_nobody_whose_address_is_known(self) -> None:
+        hung = threading.Event()
+
+        def lookup(host: str) -> list[str]:
+            if host != "known.example":
+                hung.wait(5)
+            return ["127.0.0.1"]
+
+        async with serving() as server, carrying(Transport(names=Names(lookup))) as transport:
+            known = f"http://known.example:{server.port}/"
+            await transport.get(known, 1)
+            others = [transport.get(f"http://other-{n}.example:{server.port}/", 0.2) for n in range(50)]
+            waiting = asyncio.gather(*others, return_exceptions=True)
+            await asyncio.sleep(0.02)
+            began = time.monotonic()
+            assert (await transport.get(known, 1)).status == 200
+            assert time.monotonic() - began < 0.1
+            assert {type(outcome) for outcome in await waiting} == {ResolverError}
+            hung.set()
+
+    async def test_a_name_is_looked_up_once_however_many_ask(self) -> None:
+        asked: list[str] = []
+
+        def lookup(host: str) -> list[str]:
+            asked.append(host)
+            return ["127.0.0.1"]
+
+        async with serving() as server, carrying(Transport(names=Names(lookup))) as transport:
+            await asyncio.gather(*(transport.get(f"http://model.example:{server.port}/", 1) for _ in range(20)))
+        assert asked == ["model.example"]
+
+    async def test_old_addresses_are_used_while_new_ones_are_looked_up_or_can_not_be(self) -> None:
+        now = [0.0]
+        answers: list[list[str] | Exception] = [["127.0.0.1"], OSError("down"), ["127.0.0.2"]]
+
+        def lookup(_: str) -> list[str]:
+            answer = answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        names = Names(lookup, lambda: now[0])
+        assert await names.addresses("model.example") == ("127.0.0.1",)
+        now[0] = 60.0
+        assert await names.addresses("model.example") == ("127.0.0.1",)
+        await asyncio.sleep(0.05)  # the lookup has failed by now
+        assert await names.addresses("model.example") == ("127.0.0.1",)
+        now[0] = 70.0
+        assert names.known("model.example") == ("127.0.0.1",)
+        await asyncio.sleep(0.05)
+        assert names.known("model.example") == ("127.0.0.2",)
+        names.close()
+
+    async def test_a_name_that_is_gone_is_gone(self) -> None:
+        async with carrying() as transport:
+            with pytest.raises(NameNotFoundError):
+                await transport.get("http://no.such.invalid/", 2)
