@@ -6,14 +6,12 @@ import asyncio
 import contextlib
 import functools
 import signal
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
 
-from isvcwatch.core.conditions import Status
-from isvcwatch.core.health import Finding, Round
-from isvcwatch.core.reasons import MEANINGS, Reason
+from isvcwatch.client.tls import trusting
+from isvcwatch.engine import Engine
 from isvcwatch.kube.api import Api
 from isvcwatch.kube.connection import connect
 from isvcwatch.kube.events import EventRecorder
@@ -22,17 +20,11 @@ from isvcwatch.kube.preflight import Preflight
 from isvcwatch.kube.status_writer import StatusWriter
 from isvcwatch.kube.watch import Watch
 from isvcwatch.probing.addresses import AddressPolicy
-from isvcwatch.probing.prober import Prober
-from isvcwatch.probing.scheduler import Scheduler
-from isvcwatch.probing.transport import Transport
 from isvcwatch.telemetry.http import HttpServer
-from isvcwatch.telemetry.metrics import Metrics, ModelSample
-from isvcwatch.watcher import Watcher
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterable
+    from collections.abc import AsyncIterator, Coroutine
 
-    from isvcwatch.core.targets import Target
     from isvcwatch.kube.connection import Connection
     from isvcwatch.settings import Settings
 
@@ -42,8 +34,6 @@ log = structlog.get_logger(__name__)
 
 STALE_TICK: Final = 15.0
 """Seconds without a scheduler tick after which the process is not live: 750 ticks."""
-
-CRASHED: Final = Finding(Status.UNKNOWN, Reason.PROBE_FAILED, MEANINGS[Reason.PROBE_FAILED])
 
 
 class EndedError(Exception):
@@ -59,17 +49,15 @@ class Operator:
         self._ended: str = ""
         api = Api(connection)
         self._inventory = Inventory()
-        self._transport = Transport(AddressPolicy(settings.allow_cidrs, connection.server_addresses()))
-        self._scheduler = Scheduler(self._probe)
-        self._watcher = Watcher(settings.policy, self._scheduler, self._request_write, lambda: datetime.now(UTC))
-        self._metrics = Metrics(self._samples, self._watcher.counts)
-        self._prober = Prober(self._transport, self._metrics)
-        self._recorder = EventRecorder(api, self._metrics)
-        self._writer = StatusWriter(api, self._inventory, self._recorder, self._watcher, self._metrics)
+        addresses = AddressPolicy(settings.allow_cidrs, connection.server_addresses())
+        self._engine = Engine(settings.policy, addresses, self._request_write, trust=functools.partial(trusting, settings.ca_bundles))
+        metrics = self._engine.metrics
+        self._recorder = EventRecorder(api, metrics)
+        self._writer = StatusWriter(api, self._inventory, self._recorder, self._engine.watcher, metrics)
         self._preflight = Preflight(api, self._inventory, settings.namespaces)
         self._watch = Watch(connection, self._inventory, settings.namespaces)
-        self._http = HttpServer(self._metrics, self._not_live, self._not_ready)
-        self._inventory.subscribe(self._watcher)
+        self._http = HttpServer(metrics, self._not_live, self._not_ready)
+        self._inventory.subscribe(self._engine.watcher)
 
     async def run(self) -> None:
         """Run until the process is told to end.
@@ -83,37 +71,21 @@ class Operator:
         stop = asyncio.Event()
         _end_by_signal(stop)
         try:
-            async with _running(
-                scheduler=self._scheduler.run(), status_writer=self._writer.run(), event_recorder=self._recorder.run()
-            ) as parts:
+            async with _running(engine=self._engine.run(), status_writer=self._writer.run(), event_recorder=self._recorder.run()) as parts:
                 for task in parts:
                     task.add_done_callback(functools.partial(self._part_ended, stop=stop))
                 resources = await _unless_stopped(self._preflight.run(), stop)
                 if resources is not None:
                     await self._watch.run(resources, stop, started=functools.partial(_end_by_signal, stop))
         finally:
-            await self._transport.aclose()
+            await self._engine.aclose()
             await self._http.stop()
         if self._ended or not stop.is_set():
             raise EndedError(f"the {self._ended or 'watch'} has ended by itself; the log says why")
         log.info("ended")
 
-    async def _probe(self, target: Target) -> None:
-        try:
-            found = await self._prober.round(target)
-        except Exception:  # a bug must not look like health, nor end the others' probing
-            log.exception("probe_crashed", namespace=target.namespace, name=target.name)
-            found = Round(CRASHED, CRASHED, CRASHED)
-        self._watcher.observed(target, found)
-
     def _request_write(self, uid: str) -> None:
         self._writer.request(uid)
-
-    def _samples(self) -> Iterable[ModelSample]:
-        for watched in self._watcher:
-            verdict = watched.record.health.model_ready.verdict if watched.record else None
-            if verdict:
-                yield ModelSample(watched.isvc.namespace, watched.isvc.name, verdict.status, verdict.reason)
 
     def _part_ended(self, task: asyncio.Task[None], stop: asyncio.Event) -> None:
         """A loop that has ended by itself is a bug: say so, and end, for the kubelet to start anew."""
@@ -125,7 +97,7 @@ class Operator:
     def _not_live(self) -> str:
         if self._ended:
             return f"the {self._ended} has ended"
-        age = asyncio.get_running_loop().time() - self._scheduler.last_tick
+        age = asyncio.get_running_loop().time() - self._engine.scheduler.last_tick
         return f"the scheduler has not ticked for {age:.0f} s" if age > STALE_TICK else ""
 
     def _not_ready(self) -> str:
@@ -172,7 +144,13 @@ async def run(settings: Settings) -> None:
         EndedError: a part has ended by itself.
     """
     connection = await connect(settings.kubeconfig, settings.context)
-    log.info("starting", server=connection.server, namespaces=settings.namespaces or "all", period=settings.policy.period)
+    log.info(
+        "starting",
+        server=connection.server,
+        namespaces=settings.namespaces or "all",
+        period=settings.policy.period,
+        loop=type(asyncio.get_running_loop()).__module__.partition(".")[0],
+    )
     try:
         await Operator(settings, connection).run()
     finally:

@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
-from isvcwatch import settings
+from isvcwatch import process, settings
 from isvcwatch.version import __version__
 
 if TYPE_CHECKING:
@@ -91,18 +91,20 @@ def _run(parsed: argparse.Namespace) -> int:
         raise UsageError(f"{RUN_NEEDS} ({error})") from error
     logs.configure(chosen.log_format, chosen.log_level)
     try:
-        asyncio.run(app.run(chosen))
+        process.raise_file_limit()
+        with asyncio.Runner(loop_factory=process.loop_factory()) as runner:
+            runner.run(app.run(chosen))
     except (ConfigError, BindError, app.EndedError) as error:
         raise UsageError(str(error)) from error
     return 0
 
 
 def _check(parsed: argparse.Namespace) -> int:
-    from isvcwatch import check  # noqa: PLC0415 -- loads httpcore only when it is used
+    from isvcwatch import check  # noqa: PLC0415 -- loads the transport only when it is used
 
-    timeout = _settings(settings.CHECK_OPTIONS, parsed, os.environ).policy.timeout
+    chosen = _settings(settings.CHECK_OPTIONS, parsed, os.environ)
     try:
-        ladder = asyncio.run(check.climb(parsed.url, parsed.protocol, parsed.model, timeout))
+        ladder = asyncio.run(check.climb(parsed.url, parsed.protocol, parsed.model, chosen.policy.timeout, chosen.ca_bundles))
     except ValueError as error:
         raise UsageError(str(error)) from error
     print(check.table(ladder))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import ssl
 from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Final
 
+from isvcwatch.client import tls
 from isvcwatch.core.policy import ProbePolicy
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class Settings:
         namespaces: those to watch; empty for all.
         policy: how services are probed that don't say otherwise.
         allow_cidrs: ranges that targets may be in, whatever they are.
+        ca_bundles: files of certificates in PEM, of authorities that are trusted beside the system's.
         http_host: address that /livez, /readyz and /metrics are served at.
         http_port: its port; 0 for any free one.
         log_format: "json" or "console".
@@ -53,6 +56,7 @@ class Settings:
     namespaces: tuple[str, ...] = ()
     policy: ProbePolicy = field(default_factory=ProbePolicy)
     allow_cidrs: tuple[IPv4Network | IPv6Network, ...] = ()
+    ca_bundles: tuple[str, ...] = ()
     http_host: str = "127.0.0.1"
     http_port: int = 8080
     log_format: str = "json"
@@ -121,6 +125,12 @@ def network(text: str) -> IPv4Network | IPv6Network:
         raise ValueError(f"write a range such as 10.0.0.0/8 or fd00::/8 ({error})") from error
 
 
+def authorities(text: str) -> str:
+    """A file of certificates, which can be read now."""
+    tls.load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), text)
+    return text
+
+
 def bind(text: str) -> tuple[str, int]:
     """HOST:PORT, [IPV6]:PORT or :PORT."""
     host, colon, port = text.strip().rpartition(":")
@@ -151,19 +161,25 @@ CLUSTER_OPTIONS: Final = (
     Option("kubeconfig", "PATH", "kubeconfig; else KUBECONFIG, the pod's service account, ~/.kube/config", str),
     Option("context", "NAME", "context of the kubeconfig; else its current one", str),
 )
-CHECK_OPTIONS: Final = (Option("timeout", "SECONDS", "time that one request may take (default 2)", _duration_from(0.001)),)
+TIMEOUT: Final = Option("timeout", "SECONDS", "time that one request may take (default 2)", _duration_from(0.001))
+CA_BUNDLE: Final = Option("ca-bundle", "PATH", "authorities to trust beside the system's, in PEM; may be repeated", authorities, many=True)
+CHECK_OPTIONS: Final = (TIMEOUT, CA_BUNDLE)
 POLICY_OPTIONS: Final = (
     Option("period", "SECONDS", "time between two rounds of a target (default 10)", _duration_from(0.1)),
-    *CHECK_OPTIONS,
+    TIMEOUT,
     Option("initial-delay", "SECONDS", "time in which a new target is left alone (default 0)", _duration_from(0.0)),
     Option("failure-threshold", "N", "rounds in a row that must fail before a verdict says so (default 3)", threshold),
+    Option("startup-failure-threshold", "N", "the same before there ever was a verdict (default: as --failure-threshold)", threshold),
     Option("success-threshold", "N", "rounds in a row that must succeed before a verdict says so (default 1)", threshold),
+    Option("edge-period", "SECONDS", "time between two rounds while a verdict is being confirmed (default 1)", _duration_from(0.1)),
+    Option("slow-period", "SECONDS", "most time between two rounds of a target that has long been down (default 60)", _duration_from(0.1)),
 )
 RUN_OPTIONS: Final = (
     *CLUSTER_OPTIONS,
     Option("namespace", "NAME", "namespace to watch; may be repeated; all where none is named", namespace, many=True),
     *POLICY_OPTIONS,
     Option("allow-cidr", "CIDR", "range that targets may be in, whatever it is; may be repeated", network, many=True),
+    CA_BUNDLE,
     Option("http-bind", "HOST:PORT", "where /livez, /readyz and /metrics are served (default 127.0.0.1:8080)", bind),
     Option("log-format", "FORMAT", "json or console (default json)", one_of(*LOG_FORMATS)),
     Option("log-level", "LEVEL", "debug, info, warning or error (default info)", one_of(*LOG_LEVELS)),
@@ -203,7 +219,7 @@ def read(options: Sequence[Option], flags: Mapping[str, Sequence[str]], environm
 
 def _settings(values: dict[str, object]) -> Settings:
     policy = ProbePolicy(**{f.name: values.pop(f.name) for f in fields(ProbePolicy) if f.name in values})  # type: ignore[arg-type]
-    renamed = {"namespaces": "namespace", "allow_cidrs": "allow_cidr"}
+    renamed = {"namespaces": "namespace", "allow_cidrs": "allow_cidr", "ca_bundles": "ca_bundle"}
     given: dict[str, object] = {name: values.pop(key) for name, key in renamed.items() if key in values}
     if "http_bind" in values:
         given["http_host"], given["http_port"] = values.pop("http_bind")  # type: ignore[misc]  # `bind` returns a pair

@@ -83,10 +83,12 @@ class Watcher:
         """A service is new or has changed, or its runtime has."""
         before = self._watched.get(isvc.uid)
         outcome = derive(isvc, runtime, self._defaults).outcome
+        if before is not None and before.outcome == outcome:
+            outcome = before.outcome  # the very object that the schedule holds: who reports on it is known by it
         record = self._record(isvc, outcome, before)
         stopped = isvc.stopped or (record is None and before is not None and before.stopped)
         self._watched[isvc.uid] = Watched(isvc, outcome, record, stopped)
-        if before is None or before.outcome != outcome:
+        if before is None or before.outcome is not outcome:
             self._reschedule(isvc, outcome, record)
         self._say(isvc.uid)
 
@@ -97,15 +99,22 @@ class Watcher:
 
     # What is found out.
 
-    def observed(self, target: Target, found: Round) -> None:
-        """A round of a target has ended. One of a target that has changed meanwhile is nobody's."""
+    def observed(self, target: Target, found: Round) -> Health | None:
+        """A round of a target has ended: its health then. None where the target has changed meanwhile: what was found is nobody's.
+
+        Nearly every round finds what is known: then nothing is done, nor looked at.
+        """
         watched = self._watched.get(target.uid)
-        if watched is None or watched.record is None or watched.outcome != target:
-            return
-        health = watched.record.health.observe(found, target.policy)
-        self._log_turns(watched, health)
-        self._watched[target.uid] = replace(watched, record=replace(watched.record, health=health))
-        self._say(target.uid)
+        if watched is None or watched.record is None or watched.outcome is not target:
+            return None
+        before = watched.record.health
+        health = before.observe(found, target.policy)
+        if health is not before:
+            self._watched[target.uid] = replace(watched, record=replace(watched.record, health=health))
+            if not health.same_verdicts(before):
+                self._log_turns(watched, health)
+                self._say(target.uid)
+        return health
 
     # What is said.
 
@@ -138,7 +147,7 @@ class Watcher:
         if before is None or before.record is None:
             # After a stop it is judged afresh: what the conditions say, if KServe has left them, is from before.
             record = Record(Health()) if before and before.stopped else seed(isvc)
-        elif before.outcome != outcome:
+        elif before.outcome is not outcome:
             record = replace(before.record, health=before.record.health.restarted())
         else:
             record = before.record

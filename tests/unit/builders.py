@@ -72,8 +72,8 @@ def condition(kind: str, finding: Finding, since: str = LONG_AGO, severity: str 
 def saying(found: Round, since: str = LONG_AGO) -> tuple[Condition, ...]:
     """The conditions that say what a round found."""
     return (
-        condition(ConditionType.SERVER_LIVE, found.server_live, since),
-        condition(ConditionType.SERVER_READY, found.server_ready, since),
+        condition(ConditionType.SERVER_LIVE, found.server_live or LIVE, since),
+        condition(ConditionType.SERVER_READY, found.server_ready or SERVES, since),
         condition(ConditionType.MODEL_READY, found.model_ready, since),
     )
 

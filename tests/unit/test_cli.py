@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import subprocess
 import sys
 import threading
@@ -69,6 +70,14 @@ def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
 
 Out = pytest.CaptureFixture[str]
 OPERATOR = Path(__file__).parents[2] / "operator"
+CERT, KEY = (Path(__file__).parent / "client" / "tls" / name for name in ("cert.pem", "key.pem"))
+
+
+def certified() -> ssl.SSLContext:
+    """A server's side, with a certificate that no one but itself has signed."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(CERT, KEY)
+    return context
 
 
 class TestCheck:
@@ -96,6 +105,15 @@ class TestCheck:
         with in_background(loopback(answering(b'{"status":"alive"}'))) as url:
             assert run("check", url) == cli.EXIT_READY
         assert "model ready" not in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("options", "code", "words"),
+        [([], cli.EXIT_UNKNOWN, "TLSFailed"), (["--ca-bundle", str(CERT)], cli.EXIT_READY, "ServerLive")],
+    )
+    def test_an_authority_of_ones_own_is_trusted_where_it_is_named(self, capsys: Out, options: list[str], code: int, words: str) -> None:
+        with in_background(loopback(answering(b'{"status":"alive"}'), tls=certified())) as url:
+            assert run("check", url.replace("http://127.0.0.1", "https://localhost"), *options) == code
+        assert words in capsys.readouterr().out
 
     def test_where_nothing_listens_it_is_not_ready(self, capsys: Out) -> None:
         assert run("check", f"http://127.0.0.1:{unused_port()}", "--protocol", "V2") == cli.EXIT_NOT_READY
@@ -140,7 +158,7 @@ class TestCheck:
         ],
     )
     def test_the_verdict_is_of_the_highest_rung_that_can_be_asked(self, findings: list[Finding], verdict: Status) -> None:
-        assert check.verdict([check.Rung(Question.SERVER_LIVE, finding, 0.0) for finding in findings]) is verdict
+        assert check.verdict([check.Reply(Question.SERVER_LIVE, finding, 0.0) for finding in findings]) is verdict
 
 
 class TestExplain:

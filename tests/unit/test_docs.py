@@ -61,6 +61,8 @@ def test_the_defaults_in_the_readme_are_the_settings_defaults() -> None:
         ("initial-delay", policy.initial_delay),
         ("failure-threshold", policy.failure_threshold),
         ("success-threshold", policy.success_threshold),
+        ("edge-period", policy.edge_period),
+        ("slow-period", policy.slow_period),
     ):
         row = next(line for line in README.splitlines() if line.startswith(f"| `--{flag} "))
         assert f" | {value:g} | " in row

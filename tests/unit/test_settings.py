@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,9 @@ def flags(**given: str | list[str]) -> dict[str, list[str]]:
 
 def read(environment: dict[str, str] | None = None, **given: str | list[str]) -> Settings:
     return settings.read(RUN_OPTIONS, flags(**given), environment or {})
+
+
+CERT, KEY = (Path(__file__).parent / "client" / "tls" / name for name in ("cert.pem", "key.pem"))
 
 
 def read_flag(option: str, text: str) -> Settings:
@@ -45,8 +49,12 @@ RIGHT: list[tuple[str, str, str, Any]] = [
     ("initial-delay", "0", "initial_delay", 0.0),
     ("failure-threshold", "1", "failure_threshold", 1),
     ("success-threshold", "9999", "success_threshold", 9999),
+    ("startup-failure-threshold", "60", "startup_failure_threshold", 60),
+    ("edge-period", "500ms", "edge_period", 0.5),
+    ("slow-period", "5m", "slow_period", 300.0),
     ("allow-cidr", "10.0.0.0/8", "allow_cidrs", (ip_network("10.0.0.0/8"),)),
     ("allow-cidr", "::1", "allow_cidrs", (ip_network("::1/128"),)),
+    ("ca-bundle", str(CERT), "ca_bundles", (str(CERT),)),
     ("http-bind", "0.0.0.0:9090", "http_port", 9090),
     ("http-bind", "[::]:9090", "http_host", "::"),
     ("http-bind", ":9090", "http_host", "0.0.0.0"),  # noqa: S104 -- every interface
@@ -112,6 +120,8 @@ def test_what_may_be_repeated_is_kept_whole() -> None:
         ("period", "2h", "write a time from 0.1 seconds to an hour"),
         ("period", "9" * 400, "write a time from 0.1 seconds to an hour"),
         ("timeout", "0", "write a time from 0.001 seconds to an hour"),
+        ("edge-period", "0", "write a time from 0.1 seconds to an hour"),
+        ("slow-period", "2h", "write a time from 0.1 seconds to an hour"),
         ("initial-delay", "61m", "write a time from 0 seconds to an hour"),
         ("failure-threshold", "0", "write a whole number from 1 to 9999"),
         ("failure-threshold", "2.5", "write a whole number from 1 to 9999"),
@@ -119,6 +129,8 @@ def test_what_may_be_repeated_is_kept_whole() -> None:
         ("success-threshold", "-1", "write a whole number from 1 to 9999"),
         ("allow-cidr", "10.0.0.1/8", "write a range such as"),
         ("allow-cidr", "everything", "write a range such as"),
+        ("ca-bundle", "/nowhere.pem", "write the path of a file with certificates of authorities in PEM (No such file or directory)"),
+        ("ca-bundle", str(KEY), "write the path of a file with certificates of authorities in PEM (no certificate in PEM is in it)"),
         ("http-bind", "8080", "write HOST:PORT"),
         ("http-bind", "::1:8080", "write HOST:PORT"),
         ("http-bind", "h:65536", "write HOST:PORT"),

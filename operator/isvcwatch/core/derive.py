@@ -5,7 +5,7 @@ The rules are KServe's own: what its controller writes into the status, and how 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -114,11 +114,11 @@ class _Deriving:
 
     def target(self) -> Derivation:
         outcome = self._outcome()
-        for field in ("period", "timeout", "initial_delay", "failure_threshold", "success_threshold"):
-            value = getattr(self.asked.policy, field)
+        policy = self.asked.policy
+        for field in (f.name for f in fields(policy) if getattr(policy, f.name) is not None):
             self._from(
                 field.replace("_", " "),
-                f"{value:g}",
+                f"{getattr(policy, field):g}",
                 "annotation" if field in self.asked.policy_fields else "settings",
             )
         for name in self.asked.unknown:

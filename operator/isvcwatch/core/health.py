@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from isvcwatch.core.conditions import ConditionType, Status
@@ -29,62 +29,55 @@ class Finding:
 
     def same_as(self, other: Finding | None) -> bool:
         """Whether both say the same to a machine: messages are for people."""
-        return other is not None and (self.status, self.reason) == (other.status, other.reason)
+        return self is other or (other is not None and self.status == other.status and self.reason == other.reason)
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one round of probing found out: a finding a condition."""
+    """What one round of probing found out: a finding a condition; None for the server where only the model was asked this time."""
 
-    server_live: Finding
-    server_ready: Finding
+    server_live: Finding | None
+    server_ready: Finding | None
     model_ready: Finding
 
 
 @dataclass(frozen=True, slots=True)
 class Tracker:
-    """One condition's verdict and the answers that may change it.
+    """One condition's verdict, and the findings in a row that speak for another.
 
     Attributes:
         verdict: what is held to be so; None before the first verdict.
-        successes: True findings in a row.
-        failures: findings in a row that were not True.
-        latest: the latest finding.
-        repeats: how often in a row the latest finding was found.
+        latest: the latest finding, where it speaks for another verdict; None while nothing does.
+        streak: how many findings in a row speak for that other verdict.
     """
 
     verdict: Finding | None = None
-    successes: int = 0
-    failures: int = 0
     latest: Finding | None = None
-    repeats: int = 0
+    streak: int = 0
 
     def observe(self, finding: Finding, policy: ProbePolicy) -> Tracker:
-        """The tracker after one more finding.
+        """The tracker after one more finding; itself where nothing changes, as with nearly every probe.
 
-        True needs `success_threshold` successes in a row. Leaving True, or a first verdict that isn't, needs `failure_threshold` rounds in
-        a row that weren't successes, whatever they were; the latest names the cause. A verdict that isn't True changes its cause, or
-        turns from False to Unknown and back, once the new one was found `failure_threshold` times in a row.
+        True needs `success_threshold` successes in a row. Leaving True needs `failure_threshold` rounds in a row that weren't successes,
+        whatever they were, and so does a first verdict, by its own threshold; the latest names the cause. A verdict that isn't True
+        changes its cause, or turns from False to Unknown and back, once the new one was found `failure_threshold` times in a row.
         """
-        good = finding.status is Status.TRUE
-        after = replace(
-            self,
-            successes=self.successes + 1 if good else 0,
-            failures=0 if good else self.failures + 1,
-            latest=finding,
-            repeats=self.repeats + 1 if finding.same_as(self.latest) else 1,
-        )
-        return replace(after, verdict=finding) if after.turns(policy) else after
+        if self.verdict is not None and finding.same_as(self.verdict):
+            return self if self.latest is None else Tracker(self.verdict)
+        streak = self.streak + 1 if self._goes_on(finding) else 1
+        return Tracker(finding) if streak >= self._needed(finding, policy) else Tracker(self.verdict, finding, streak)
 
-    def turns(self, policy: ProbePolicy) -> bool:
-        """Whether the latest finding has become the verdict."""
-        if self.latest is None or self.latest.same_as(self.verdict):
+    def _goes_on(self, finding: Finding) -> bool:
+        """Whether the finding speaks for the same verdict as the one before it."""
+        if self.latest is None or (self.latest.status is Status.TRUE) != (finding.status is Status.TRUE):
             return False
-        if self.latest.status is Status.TRUE:
-            return self.successes >= policy.success_threshold
-        if self.verdict is None or self.verdict.status is Status.TRUE:
-            return self.failures >= policy.failure_threshold
-        return self.repeats >= policy.failure_threshold
+        is_first_or_leaves_true = self.verdict is None or self.verdict.status is Status.TRUE
+        return is_first_or_leaves_true or finding.same_as(self.latest)
+
+    def _needed(self, finding: Finding, policy: ProbePolicy) -> int:
+        if finding.status is Status.TRUE:
+            return policy.success_threshold
+        return policy.patience if self.verdict is None else policy.failure_threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +98,28 @@ class Health:
         )
 
     def observe(self, found: Round, policy: ProbePolicy) -> Health:
-        """The health after one more round."""
-        return Health(
-            self.server_live.observe(found.server_live, policy),
-            self.server_ready.observe(found.server_ready, policy),
-            self.model_ready.observe(found.model_ready, policy),
+        """The health after one more round; itself where nothing changes. What was not asked stays as it is."""
+        live, ready, model = found.server_live, found.server_ready, found.model_ready
+        after_live = self.server_live.observe(live, policy) if live is not None else self.server_live
+        after_ready = self.server_ready.observe(ready, policy) if ready is not None else self.server_ready
+        after_model = self.model_ready.observe(model, policy)
+        if after_live is self.server_live and after_ready is self.server_ready and after_model is self.model_ready:
+            return self
+        return Health(after_live, after_ready, after_model)
+
+    def same_verdicts(self, other: Health) -> bool:
+        """Whether both hold the same to be so, whatever else is on its way."""
+        return (
+            self.server_live.verdict is other.server_live.verdict
+            and self.server_ready.verdict is other.server_ready.verdict
+            and self.model_ready.verdict is other.model_ready.verdict
         )
+
+    def pending(self) -> Iterator[Finding]:
+        """The findings that speak for another verdict."""
+        for tracker in (self.server_live, self.server_ready, self.model_ready):
+            if tracker.latest is not None:
+                yield tracker.latest
 
     def declare(self, finding: Finding) -> Health:
         """The health when something is known at once and for all three, such as a misconfiguration; streaks start anew."""

@@ -102,6 +102,7 @@ POLICY: Final[Mapping[str, tuple[str, Callable[[str], float]]]] = {
     PREFIX + "initial-delay-seconds": ("initial_delay", lambda text: seconds(text, 0.0)),
     PREFIX + "failure-threshold": ("failure_threshold", rounds),
     PREFIX + "success-threshold": ("success_threshold", rounds),
+    PREFIX + "startup-failure-threshold": ("startup_failure_threshold", rounds),
 }
 """The probe fields' annotations, named as the kubelet names the fields."""
 

@@ -32,6 +32,7 @@ class Reason(StrEnum):
     CONNECTION_LOST = "ConnectionLost"
     UNREACHABLE = "Unreachable"
     TIMED_OUT = "TimedOut"
+    CONNECTION_TIMED_OUT = "ConnectionTimedOut"
     NAME_NOT_FOUND = "NameNotFound"
     RESOLVER_FAILED = "ResolverFailed"
     TLS_FAILED = "TLSFailed"
@@ -79,6 +80,7 @@ MEANINGS: Final[dict[Reason, str]] = {
     Reason.CONNECTION_LOST: "the connection was closed or reset before the answer was complete",
     Reason.UNREACHABLE: "the network has no way to the address",
     Reason.TIMED_OUT: "no answer within the timeout",
+    Reason.CONNECTION_TIMED_OUT: "no TCP connection within the timeout: packets to the address are dropped, or its node is gone",
     Reason.NAME_NOT_FOUND: "the host name does not exist: the Service is missing",
     Reason.RESOLVER_FAILED: "the watcher's DNS resolver does not answer, so nothing can be told",
     Reason.TLS_FAILED: "the TLS handshake failed: the certificate is not trusted, is for another host, or the port speaks no TLS",

@@ -29,7 +29,7 @@ class AddressPolicy:
         self._denied = frozenset(denied) | {AWS_METADATA}
         self._anywhere = anywhere
 
-    def objection(self, text: str, *, own_host: bool) -> str:
+    def objection(self, text: str, own_host: bool) -> str:
         """Why the address may not be connected to; empty where it may.
 
         Args:

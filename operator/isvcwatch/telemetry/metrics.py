@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, Info, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client import CollectorRegistry, Counter, Info, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from isvcwatch.telemetry.tally import Counts, Durations
 from isvcwatch.version import __version__
 
 if TYPE_CHECKING:
@@ -39,6 +40,33 @@ class ModelSample:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class EngineNumbers:
+    """What the engine knows about itself at this moment.
+
+    Attributes:
+        in_flight: rounds under way.
+        waiting: rounds that are due and wait for a place.
+        connections: connections that are open.
+        opened: connections opened so far.
+        reused: requests sent on a connection that was open already.
+        stalls: how often the loop was late.
+        stalled: seconds by which it was, in all.
+        collections: collections of garbage made by hand.
+        collecting: seconds that they took, in all.
+    """
+
+    in_flight: int = 0
+    waiting: int = 0
+    connections: int = 0
+    opened: int = 0
+    reused: int = 0
+    stalls: int = 0
+    stalled: float = 0.0
+    collections: int = 0
+    collecting: float = 0.0
+
+
 class _Fleet(Collector):
     """Series of the services, made at each scrape."""
 
@@ -63,27 +91,68 @@ class _Fleet(Collector):
         yield from (ready, unknown, targets)
 
 
-class Metrics:
-    """All that is measured, in a registry of its own."""
+class _Engine(Collector):
+    """Series of the probing itself, made at each scrape."""
 
-    def __init__(self, models: Callable[[], Iterable[ModelSample]], counts: Callable[[], Mapping[str, int]]) -> None:
+    def __init__(self, numbers: Callable[[], EngineNumbers]) -> None:
+        self._numbers = numbers
+        self.probes = Counts("isvcwatch_probes", "Requests to model servers by outcome", "outcome")
+        self.seconds = Durations("isvcwatch_probe_duration_seconds", "Time that a request to a model server took", SECONDS)
+        self.lateness = Durations("isvcwatch_probe_start_lateness_seconds", "Time from when a round was due to its start", SECONDS)
+        self.discarded = Counts(
+            "isvcwatch_rounds_discarded", "Rounds that were not judged, by why", "cause", ("late", "exhausted", "outdated")
+        )
+
+    def collect(self) -> Iterator[Metric]:
+        """The families."""
+        yield from (self.probes.family(), self.seconds.family(), self.lateness.family(), self.discarded.family())
+        numbers = self._numbers()
+        yield GaugeMetricFamily("isvcwatch_rounds_in_flight", "Rounds under way", numbers.in_flight)
+        yield GaugeMetricFamily("isvcwatch_rounds_waiting", "Rounds that are due and wait for a place", numbers.waiting)
+        yield GaugeMetricFamily("isvcwatch_connections_open", "Connections to model servers", numbers.connections)
+        yield CounterMetricFamily("isvcwatch_connections_opened", "Connections opened", numbers.opened)
+        yield CounterMetricFamily("isvcwatch_connections_reused", "Requests on a connection that was open already", numbers.reused)
+        yield CounterMetricFamily("isvcwatch_stalls", "Times that the event loop was late", numbers.stalls)
+        yield CounterMetricFamily("isvcwatch_stalled_seconds", "Seconds by which it was", numbers.stalled)
+        yield CounterMetricFamily("isvcwatch_garbage_collections", "Collections of garbage made at quiet moments", numbers.collections)
+        yield CounterMetricFamily("isvcwatch_garbage_collection_seconds", "Seconds that they took", numbers.collecting)
+
+
+class Metrics:
+    """All that is measured, in a registry of its own.
+
+    Args:
+        models: what is held of each service.
+        counts: how many services are probed, skipped and misconfigured.
+        numbers: what the engine knows about itself.
+    """
+
+    def __init__(
+        self,
+        models: Callable[[], Iterable[ModelSample]],
+        counts: Callable[[], Mapping[str, int]],
+        numbers: Callable[[], EngineNumbers] = EngineNumbers,
+    ) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(_Fleet(models, counts))
+        engine = _Engine(numbers)
+        self._registry.register(engine)
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
         GCCollector(registry=self._registry)
-        self._probes = Counter("isvcwatch_probes", "Requests to model servers by outcome", ("outcome",), registry=self._registry)
-        self._seconds = Histogram(
-            "isvcwatch_probe_duration_seconds", "Time that a request to a model server took", buckets=SECONDS, registry=self._registry
-        )
+        self._probes, self._seconds = engine.probes, engine.seconds
+        self.started = engine.lateness.add
+        """A round has started so many seconds after it was due."""
+        self.discarded = engine.discarded.add
+        """A round was not judged: late, exhausted or outdated."""
         self._writes = Counter("isvcwatch_status_writes", "Tries to write a status by result", ("result",), registry=self._registry)
         self._events = Counter("isvcwatch_events", "Events by reason and result", ("reason", "result"), registry=self._registry)
         Info("isvcwatch_build", "The version that runs", registry=self._registry).info({"version": __version__})
 
     def probe(self, outcome: str, seconds: float) -> None:
         """A request to a model server has ended."""
-        self._probes.labels(outcome).inc()
-        self._seconds.observe(seconds)
+        self._probes.add(outcome)
+        self._seconds.add(seconds)
 
     def status_write(self, result: str) -> None:
         """A try to write a status has ended."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isvcwatch.core.conditions import ConditionType, Status
-from isvcwatch.core.health import Finding, Health, Tracker
+from isvcwatch.core.health import Finding, Health, Round, Tracker
 from isvcwatch.core.policy import ProbePolicy
 from tests.unit.builders import ALL_REFUSED, ALL_WELL, DENIED, LIVE, NOT_FOUND, NOT_READY, READY, REFUSED, SERVES, round_of
 
@@ -79,8 +79,37 @@ def test_a_finding_is_not_the_same_as_none() -> None:
     assert not READY.same_as(None)
 
 
-def test_a_tracker_that_has_seen_nothing_does_not_turn() -> None:
-    assert not Tracker(READY).turns(ProbePolicy())
+@pytest.mark.parametrize("found", [ALL_WELL, ALL_REFUSED, round_of(NOT_READY)])
+def test_what_is_known_already_changes_nothing_not_even_the_object(found: Round) -> None:
+    health = Health()
+    for _ in range(3):
+        health = health.observe(found, ProbePolicy())
+    assert health.observe(found, ProbePolicy()) is health
+
+
+def test_a_start_may_fail_more_often_than_what_has_been_heard_of() -> None:
+    policy = ProbePolicy(failure_threshold=2, startup_failure_threshold=5)
+    tracker = Tracker()
+    for _ in range(4):
+        tracker = tracker.observe(NOT_READY, policy)
+    assert tracker.verdict is None
+    assert tracker.observe(NOT_READY, policy).verdict == NOT_READY
+    ready = tracker.observe(READY, policy)
+    assert ready.observe(NOT_READY, policy).observe(NOT_READY, policy).verdict == NOT_READY
+
+
+def test_what_was_not_asked_stays_as_it_is() -> None:
+    policy = ProbePolicy()
+    health = Health().observe(ALL_WELL, policy).observe(ALL_REFUSED, policy)
+    after = health.observe(Round(None, None, REFUSED), policy)
+    assert (after.server_live, after.server_ready) == (health.server_live, health.server_ready)
+    assert after.model_ready.streak == 2
+
+
+def test_what_speaks_for_another_verdict_is_pending() -> None:
+    health = Health().observe(ALL_WELL, ProbePolicy())
+    assert list(health.pending()) == []
+    assert list(health.observe(round_of(NOT_READY), ProbePolicy()).pending()) == [NOT_READY]
 
 
 def test_each_of_the_three_conditions_is_tracked_by_itself() -> None:

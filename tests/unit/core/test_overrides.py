@@ -56,6 +56,7 @@ def test_a_right_value_is_taken(annotation: str, text: str, field: str, value: s
         ("period-seconds", "1", "period", 1.0),
         ("period-seconds", "2.5", "period", 2.5),
         ("period-seconds", "3600", "period", 3600.0),
+        ("startup-failure-threshold", "60", "startup_failure_threshold", 60),
         ("timeout-seconds", "0.001", "timeout", 0.001),
         ("initial-delay-seconds", "0", "initial_delay", 0.0),
         ("initial-delay-seconds", "90", "initial_delay", 90.0),

@@ -3,57 +3,81 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
+from isvcwatch.client import transport as wire
 from isvcwatch.client.protocols import Answer, Question
+from isvcwatch.client.protocols.v2 import V2
+from isvcwatch.client.transport import Phase, WireError
 from isvcwatch.core.conditions import Status
 from isvcwatch.core.reasons import Reason
 from isvcwatch.core.targets import Component
-from isvcwatch.probing.failures import UNKNOWN, ProbeError
-from isvcwatch.probing.prober import NOTHING_LISTENS, Prober
+from isvcwatch.probing.failures import CAUSES, NOTHING_LISTENS, finding
+from isvcwatch.probing.prober import ALL_WELL, EXPLAIN_EVERY, Plan, Prober
+from isvcwatch.probing.rungs import Rung
 from tests.unit.builders import hop, target
+from tests.unit.probing.fakes import OK, UNREADY, FakeMetrics, FakeTransport
 
 if TYPE_CHECKING:
-    from isvcwatch.core.health import Finding, Round
+    from collections.abc import Sequence
+
+    from isvcwatch.core.health import Round
+    from isvcwatch.core.targets import Hop
+
+pytestmark = pytest.mark.looptime
 
 BASE = "http://iris.models.svc"
-OK = Answer(200)
+MODEL = "/v2/models/iris/ready"
 READY = Answer(200, b'{"name":"iris","ready":true}')
-UNREADY = Answer(503, b'{"error":"Model with name iris is not ready."}')
 ALIVE = Answer(200, b'{"status":"alive"}')
 
-
-@dataclass
-class FakeTransport:
-    """Answers by path, or by the whole URL."""
-
-    answers: dict[str, Answer | ProbeError]
-    asked: list[str] = field(default_factory=list)
-    own_hosts: set[bool] = field(default_factory=set)
-
-    async def get(self, url: str, timeout: float, *, own_host: bool) -> Answer:  # noqa: ASYNC109 -- the seam
-        assert timeout == 2.0
-        await asyncio.sleep(0)
-        self.asked.append(url)
-        self.own_hosts.add(own_host)
-        answer = self.answers.get(url) or self.answers.get("/" + url.split("/", 3)[3]) or self.answers["*"]
-        if isinstance(answer, ProbeError):
-            raise answer
-        return answer
+Answers = dict[str, Answer | WireError]
 
 
-async def round_of(answers: dict[str, Answer | ProbeError], protocol: str = "v2") -> tuple[Round, list[str]]:
-    transport = FakeTransport(answers)
-    found = await Prober(transport).round(target(hops=[hop(BASE, protocol=protocol)]))
-    return found, [url.removeprefix(BASE) for url in transport.asked]
+class Stage:
+    """A prober over a fake wire, and one target."""
+
+    def __init__(self, answers: Answers, hops: Sequence[Hop] = (), protocol: str = "v2", **takes: float) -> None:
+        self.wire = FakeTransport(answers, takes)
+        self.metrics = FakeMetrics()
+        self.prober = Prober(self.wire, self.metrics, asyncio.get_running_loop().time)
+        self.plan: Plan = self.prober.plan(target(hops=hops or [hop(BASE, protocol=protocol)]))
+        self.plan.unsure = False
+        self.doubts = 0
+
+    async def outcome(self, doubt_after: float = float("inf")) -> Round | None:
+        """Of one round."""
+        future: asyncio.Future[Round | None] = asyncio.get_running_loop().create_future()
+        self.prober.start(self.plan, future.set_result, doubt_after=doubt_after, doubt=self._doubt)
+        assert not future.done()
+        found = await future
+        assert self.wire.open == []
+        return found
+
+    async def round(self) -> Round:
+        found = await self.outcome()
+        assert found is not None
+        return found
+
+    def _doubt(self) -> None:
+        self.doubts += 1
+
+    @property
+    def asked(self) -> list[str]:
+        return [url.removeprefix(BASE) for url in self.wire.asked]
+
+
+async def round_of(answers: Answers, protocol: str = "v2") -> tuple[Round, list[str]]:
+    stage = Stage(answers, protocol=protocol)
+    return await stage.round(), stage.asked
 
 
 def told(found: Round) -> list[tuple[Status, str]]:
-    return [(finding.status, finding.reason) for finding in (found.server_live, found.server_ready, found.model_ready)]
+    """What was found of live, ready and model; of what was asked."""
+    return [(each.status, each.reason) for each in (found.server_live, found.server_ready, found.model_ready) if each]
 
 
 WELL = [(Status.TRUE, "ServerLive"), (Status.TRUE, "ServerReady"), (Status.TRUE, "ModelReady")]
@@ -78,7 +102,7 @@ async def test_a_listed_model_of_vllm_proves_nothing_without_its_servers_health(
     listed = Answer(200, b'{"object":"list","data":[{"id":"iris"}]}')
     found, asked = await round_of({"/v1/models": listed, "/health": OK}, "vllm")
     assert told(found) == WELL
-    assert asked == ["/v1/models", "/health", "/health"]
+    assert asked == ["/v1/models", "/health"]
 
 
 @pytest.mark.parametrize("status", [500, 503])
@@ -132,100 +156,224 @@ async def test_what_an_answer_means_for_the_condition(answer: Answer, status: St
 @pytest.mark.parametrize("body", [b"", b"\x00\xff" * 1000, b"a\nb\n" * 1000, b"[" * 10_000, "é\u202e".encode() * 500])
 async def test_whatever_a_server_says_its_message_is_one_bounded_line(body: bytes) -> None:
     found, _ = await round_of({"*": Answer(503, body)})
-    for finding in (found.server_live, found.server_ready, found.model_ready):
-        assert finding.message.isprintable()
-        assert len(finding.message) < 600
+    for each in (found.server_live, found.server_ready, found.model_ready):
+        assert each is not None
+        assert each.message.isprintable()
+        assert len(each.message) < 600
 
 
-@pytest.mark.parametrize("reason", sorted(NOTHING_LISTENS))
-async def test_where_nothing_listens_one_request_says_it_all(reason: Reason) -> None:
-    found, asked = await round_of({"*": ProbeError(reason, "why")})
-    status = Status.UNKNOWN if reason in UNKNOWN else Status.FALSE
+# What the wire raised, and what it means.
+FAILURES: list[tuple[WireError, Status, Reason]] = [
+    (wire.NameNotFoundError("the name x does not exist", Phase.NAME), Status.FALSE, Reason.NAME_NOT_FOUND),
+    (wire.ResolverError("no resolver answers", Phase.NAME), Status.UNKNOWN, Reason.RESOLVER_FAILED),
+    (wire.TimedOutError("", Phase.NAME), Status.UNKNOWN, Reason.RESOLVER_FAILED),
+    (wire.RefusedAddressError("127.0.0.1 is a loopback address", Phase.CONNECT), Status.UNKNOWN, Reason.TARGET_REFUSED),
+    (wire.RefusedError("", Phase.CONNECT), Status.FALSE, Reason.CONNECTION_REFUSED),
+    (wire.UnreachableError("no route to host", Phase.CONNECT), Status.FALSE, Reason.UNREACHABLE),
+    (wire.TimedOutError("", Phase.CONNECT), Status.FALSE, Reason.CONNECTION_TIMED_OUT),
+    (wire.TLSError("certificate has expired", Phase.TLS), Status.UNKNOWN, Reason.TLS_FAILED),
+    (wire.TimedOutError("", Phase.TLS), Status.FALSE, Reason.TIMED_OUT),
+    (wire.TimedOutError("", Phase.ANSWER), Status.FALSE, Reason.TIMED_OUT),
+    (wire.LostError("", Phase.ANSWER), Status.FALSE, Reason.CONNECTION_LOST),
+    (wire.InvalidAnswerError("illegal status line", Phase.ANSWER), Status.UNKNOWN, Reason.INVALID_ANSWER),
+]
+
+
+@pytest.mark.parametrize(("error", "status", "reason"), FAILURES)
+def test_each_failure_of_the_wire_has_its_cause_and_names_what_was_asked(error: WireError, status: Status, reason: Reason) -> None:
+    means = finding(error, "http://iris/x")
+    assert (means.status, means.reason) == (status, reason)
+    assert "http://iris/x" in means.message
+    assert str(error) in means.message
+
+
+def test_every_failure_of_the_wire_has_a_cause_but_our_own() -> None:
+    assert {*CAUSES, wire.TimedOutError, wire.ExhaustedError} == set(WireError.__subclasses__())
+
+
+@pytest.mark.parametrize(("error", "status", "reason"), [f for f in FAILURES if f[2] in NOTHING_LISTENS])
+async def test_where_nothing_listens_one_request_says_it_all(error: WireError, status: Status, reason: Reason) -> None:
+    found, asked = await round_of({"*": error})
     assert told(found) == [(status, reason)] * 3
     assert len(asked) == 1
 
 
-@pytest.mark.parametrize("reason", [Reason.TIMED_OUT, Reason.CONNECTION_LOST, Reason.INVALID_ANSWER])
-async def test_a_model_that_does_not_answer_on_a_server_that_does(reason: Reason) -> None:
-    found, asked = await round_of({"/v2/models/iris/ready": ProbeError(reason, "why"), "*": OK})
-    assert told(found)[:2] == WELL[:2]
-    assert told(found)[2][1] == reason
+@pytest.mark.parametrize(("error", "status", "reason"), [f for f in FAILURES if f[2] not in NOTHING_LISTENS])
+async def test_a_model_that_does_not_answer_on_a_server_that_does(error: WireError, status: Status, reason: Reason) -> None:
+    found, asked = await round_of({MODEL: error, "*": OK})
+    assert told(found) == [*WELL[:2], (status, reason)]
     assert len(asked) == 3
 
 
-@pytest.mark.parametrize(
-    ("reason", "status"),
-    [
-        (Reason.CONNECTION_REFUSED, Status.FALSE),
-        (Reason.CONNECTION_LOST, Status.FALSE),
-        (Reason.TIMED_OUT, Status.FALSE),
-        (Reason.UNREACHABLE, Status.FALSE),
-        (Reason.NAME_NOT_FOUND, Status.FALSE),
-        (Reason.RESOLVER_FAILED, Status.UNKNOWN),
-        (Reason.TARGET_REFUSED, Status.UNKNOWN),
-        (Reason.TLS_FAILED, Status.UNKNOWN),
-        (Reason.INVALID_ANSWER, Status.UNKNOWN),
-        (Reason.PROBE_FAILED, Status.UNKNOWN),
-    ],
-)
-def test_what_does_not_tell_whether_the_model_would_answer_is_unknown(reason: Reason, status: Status) -> None:
-    finding: Finding = ProbeError(reason, "why").finding()
-    assert (finding.status, finding.reason, finding.message) == (status, reason, "why")
+class TestExplaining:
+    """The server's own health, while its model's failure lasts."""
+
+    async def test_a_failure_that_lasts_is_not_explained_again_at_each_turn(self) -> None:
+        stage = Stage({MODEL: UNREADY, "*": OK})
+        assert len(told(await stage.round())) == 3
+        again = await stage.round()
+        assert (again.server_live, again.server_ready) == (None, None)
+        assert again.model_ready.reason == Reason.MODEL_NOT_READY
+        assert len(stage.asked) == 4
+
+    async def test_it_is_explained_again_after_a_while(self) -> None:
+        stage = Stage({MODEL: UNREADY, "*": OK})
+        await stage.round()
+        await asyncio.sleep(EXPLAIN_EVERY)
+        assert len(told(await stage.round())) == 3
+
+    async def test_it_is_explained_again_where_the_cause_is_another(self) -> None:
+        stage = Stage({MODEL: UNREADY, "*": OK})
+        await stage.round()
+        stage.wire.answers[MODEL] = Answer(404)
+        assert len(told(await stage.round())) == 3
+
+    async def test_it_is_explained_each_time_while_a_verdict_is_being_confirmed(self) -> None:
+        stage = Stage({MODEL: UNREADY, "*": OK})
+        stage.plan.unsure = True
+        await stage.round()
+        assert len(told(await stage.round())) == 3
+
+    async def test_it_is_explained_anew_after_a_success(self) -> None:
+        stage = Stage({MODEL: UNREADY, "*": OK})
+        await stage.round()
+        stage.wire.answers[MODEL] = OK
+        assert await stage.round() is ALL_WELL
+        stage.wire.answers[MODEL] = UNREADY
+        assert len(told(await stage.round())) == 3
+
+    async def test_it_begins_while_a_silent_model_is_still_waited_for(self) -> None:
+        stage = Stage({"*": OK})
+        stage.wire.takes["*"] = 99
+        began = asyncio.get_running_loop().time()
+        found = await stage.outcome(doubt_after=0.75)
+        assert asyncio.get_running_loop().time() - began == pytest.approx(2.75, abs=0.01)
+        assert found is not None
+        assert told(found) == [(Status.FALSE, Reason.TIMED_OUT)] * 3
+        assert stage.doubts == 1
+
+    async def test_an_answer_after_all_needs_none(self) -> None:
+        stage = Stage({"*": OK})
+        stage.wire.takes["*"] = 1.5
+        assert await stage.outcome(doubt_after=0.75) is ALL_WELL
+        assert stage.wire.cancelled == 2
+        assert stage.doubts == 1
+
+    async def test_a_quick_answer_raises_no_doubt(self) -> None:
+        stage = Stage({"*": UNREADY})
+        await stage.outcome(doubt_after=0.75)
+        assert stage.doubts == 0
+
+    async def test_a_listed_models_server_that_hangs_raises_doubt(self) -> None:
+        listed = Answer(200, b'{"object":"list","data":[{"id":"iris"}]}')
+        stage = Stage({"/v1/models": listed, "*": OK}, protocol="vllm")
+        stage.wire.takes["/health"] = 99
+        found = await stage.outcome(doubt_after=0.75)
+        assert found is not None
+        assert told(found) == [(Status.FALSE, Reason.TIMED_OUT)] * 3
+        assert stage.doubts == 1
 
 
 class TestHops:
     TRANSFORMER = hop("http://t.models.svc", Component.TRANSFORMER)
     PREDICTOR = hop("http://p.models.svc")
-    BOTH = target(hops=[TRANSFORMER, PREDICTOR])
+    BOTH = (TRANSFORMER, PREDICTOR)
 
     async def test_all_well_takes_one_request_each(self) -> None:
-        transport = FakeTransport({"*": OK})
-        found = await Prober(transport).round(self.BOTH)
+        stage = Stage({"*": OK}, self.BOTH)
+        found = await stage.round()
         assert told(found) == WELL
-        assert len(transport.asked) == 2
-        assert transport.own_hosts == {True}
+        assert len(stage.asked) == 2
+        assert stage.wire.own_hosts == {True}
         assert found.model_ready.message.startswith("every server")
 
     async def test_a_predictor_that_is_down_behind_a_transformer_that_is_well(self) -> None:
-        answers: dict[str, Answer | ProbeError] = {
-            "http://p.models.svc/v2/models/iris/ready": ProbeError(Reason.CONNECTION_REFUSED, "refused"),
-            "*": OK,
-        }
-        found = await Prober(FakeTransport(answers)).round(self.BOTH)
+        found = await Stage({f"http://p.models.svc{MODEL}": wire.RefusedError(""), "*": OK}, self.BOTH).round()
         assert told(found) == [(Status.FALSE, Reason.CONNECTION_REFUSED)] * 3
-        assert found.model_ready.message == "predictor: refused"
+        assert found.model_ready.message.startswith("predictor: http://p.models.svc")
 
     async def test_the_entry_is_named_first_where_both_are_down(self) -> None:
-        found = await Prober(FakeTransport({"*": ProbeError(Reason.TIMED_OUT, "late")})).round(self.BOTH)
-        assert found.model_ready.message == "transformer: late"
+        found = await Stage({"*": wire.LostError("closed")}, self.BOTH).round()
+        assert found.model_ready.message.startswith("transformer: ")
 
     async def test_what_is_well_is_not_named(self) -> None:
-        found = await Prober(FakeTransport({"/v2/models/iris/ready": UNREADY, "*": OK})).round(self.BOTH)
+        found = await Stage({MODEL: UNREADY, "*": OK}, self.BOTH).round()
+        assert found.server_live is not None
         assert "transformer" not in found.server_live.message
         assert found.model_ready.message.startswith("transformer: ")
 
+    async def test_a_round_that_is_given_up_leaves_nothing_under_way(self) -> None:
+        stage = Stage({"*": OK}, self.BOTH)
+        stage.wire.takes["*"] = 1.0
+        under_way = stage.prober.start(stage.plan, lambda _: pytest.fail("it was given up"))
+        await asyncio.sleep(0.5)
+        under_way.cancel()
+        assert stage.wire.open == []
+        await asyncio.sleep(5.0)
+
+
+class TestOwnTrouble:
+    @pytest.mark.parametrize("path", [MODEL, "/v2/health/live", "/v2/health/ready"])
+    async def test_without_resources_nothing_is_found_whatever_was_asked(self, path: str) -> None:
+        stage = Stage({MODEL: UNREADY, "*": OK} | {path: wire.ExhaustedError("too many open files")})
+        with capture_logs() as lines:
+            assert await stage.outcome() is None
+        assert stage.metrics.probes["Exhausted"] == 1
+        assert [line["why"] for line in lines] == ["too many open files"]
+
+    async def test_without_resources_for_one_hop_nothing_is_found_of_the_other(self) -> None:
+        stage = Stage({"*": wire.ExhaustedError("too many open files")}, TestHops.BOTH)
+        stage.wire.takes[f"http://p.models.svc{MODEL}"] = 1.0
+        assert await stage.outcome() is None
+
+    async def test_a_bug_is_unknown_and_said_with_its_traceback(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def broken(*_: object) -> None:
+            raise RuntimeError("a bug")
+
+        monkeypatch.setattr(V2, "read", broken)
+        with capture_logs() as lines:
+            found, _ = await round_of({"*": OK})
+        assert told(found) == [(Status.UNKNOWN, Reason.PROBE_FAILED)] * 3
+        assert {line["event"] for line in lines} == {"probe_crashed"}
+
 
 async def test_every_request_is_counted_by_its_outcome_and_its_time() -> None:
-    counted: Counter[tuple[str, float]] = Counter()
-
-    class Metrics:
-        def probe(self, outcome: str, seconds: float) -> None:
-            counted[outcome, seconds] += 1
-
-    ticks = iter(range(100))
-    prober = Prober(FakeTransport({"*": OK}), Metrics(), lambda: float(next(ticks)))
-    await prober.round(target(hops=[hop(BASE)]))
-    assert counted == {("ModelReady", 1.0): 1}
+    stage = Stage({"*": OK})
+    stage.wire.takes["*"] = 1.0
+    await stage.round()
+    assert stage.metrics.probes == {"ModelReady": 1}
+    assert stage.metrics.seconds == [pytest.approx(1.0, abs=0.01)]
 
 
-async def test_a_question_that_a_protocol_has_no_route_for_is_not_asked() -> None:
-    transport = FakeTransport({})
-    finding = await Prober(transport).ask(hop(BASE, protocol="v1"), Question.SERVER_READY, 2.0)
-    assert (finding.status, finding.reason) == (Status.UNKNOWN, Reason.NO_SUCH_ROUTE)
-    assert transport.asked == []
+async def test_a_question_that_a_protocol_has_no_route_for_is_known_without_asking() -> None:
+    rung = Rung(FakeTransport(), hop(BASE, protocol="v1"), Question.SERVER_READY)
+    assert rung.ask is None
+    assert rung.known is not None
+    assert (rung.known.status, rung.known.reason) == (Status.UNKNOWN, Reason.NO_SUCH_ROUTE)
 
 
-async def test_a_base_path_and_a_query_are_kept_and_a_name_is_escaped() -> None:
-    transport = FakeTransport({"*": OK})
-    await Prober(transport).ask(hop(f"{BASE}/base/?tenant=a", model="a/b c"), Question.MODEL_READY, 2.0)
-    assert transport.asked == [f"{BASE}/base/v2/models/a%2Fb%20c/ready?tenant=a"]
+async def test_a_host_that_is_not_ascii_is_known_without_asking() -> None:
+    stage = Stage({}, [hop("http://bücher.invalid")])
+    assert told(await stage.round()) == [(Status.FALSE, Reason.NAME_NOT_FOUND)] * 3
+    assert stage.asked == []
+
+
+async def test_a_name_that_is_no_text_is_unknown_and_no_crash() -> None:
+    stage = Stage({}, [hop(BASE, model="\ud800")])
+    assert told(await stage.round()) == [(Status.UNKNOWN, Reason.INVALID_ADDRESS)] * 3
+
+
+def test_a_base_path_and_a_query_are_kept_and_a_name_is_escaped() -> None:
+    rung = Rung(FakeTransport(), hop(f"{BASE}/base/?tenant=a", model="a/b c"), Question.MODEL_READY)
+    assert rung.url == f"{BASE}/base/v2/models/a%2Fb%20c/ready?tenant=a"
+
+
+def test_what_a_healthy_server_says_is_read_once_and_anything_else_anew() -> None:
+    rung = Rung(FakeTransport(), hop(BASE), Question.MODEL_READY)
+    first = rung.read(READY)
+    assert rung.read(Answer(200, READY.body)) is first
+    for other in (Answer(200, b'{"ready":false}'), Answer(200, READY.body, {"content-type": "text/html"}), Answer(503, READY.body)):
+        unwell = rung.read(other)
+        assert unwell is not None
+        assert unwell.status is not Status.TRUE
+    assert rung.read(READY) is first

@@ -8,237 +8,449 @@ import uuid
 import zlib
 from collections import Counter
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 from structlog.testing import capture_logs
 
-from isvcwatch.probing.scheduler import TICK, Scheduler
+from isvcwatch.client.transport import ExhaustedError, LostError, RefusedError
+from isvcwatch.core.conditions import Status
+from isvcwatch.core.health import Health
+from isvcwatch.probing import scheduler as scheduling_module
+from isvcwatch.probing.prober import Prober
+from isvcwatch.probing.scheduler import AT_ONE_HOST, TICK, Scheduler
 from tests.unit import builders
+from tests.unit.probing.fakes import OK, UNREADY, FakeMetrics, FakeTransport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from isvcwatch.client.protocols import Answer
+    from isvcwatch.client.transport import WireError
+    from isvcwatch.core.health import Round
     from isvcwatch.core.targets import Target
 
 pytestmark = pytest.mark.looptime
 
-PERIOD = 1.0
-"""Seconds; short, since every tick of simulated time costs real time."""
+PERIOD = 4.0
+EDGE = 1.0
+TIMEOUT = 2.0
 
 
-class Rounds:
-    """Notes when each target's rounds start, and lets each take as long as told.
+class Stage:
+    """A scheduler over a fake wire, and a judge that keeps each target's health and when it turned.
 
-    Attributes:
-        takes: seconds by UID; for ever where infinite.
-        fails: UIDs whose rounds end in an exception.
+    Each target has a host of its own, named by its UID.
     """
 
-    def __init__(self, **takes: float) -> None:
-        self.takes = takes
-        self.fails: set[str] = set()
-        self.started: list[tuple[str, float]] = []
-        self.under_way = 0
-        self.seen: list[Target] = []
+    def __init__(self) -> None:
+        self.wire = FakeTransport()
+        self.metrics = FakeMetrics()
+        self.health: dict[str, Health] = {}
+        self.turns: list[tuple[str, Status, float]] = []
+        self.crashes: set[str] = set()
+        self.scheduler = Scheduler(Prober(self.wire, self.metrics, asyncio.get_running_loop().time), self.judge, self.metrics)
+        self.known: dict[str, Target] = {}
 
-    async def __call__(self, target: Target) -> None:
-        self.started.append((target.uid, asyncio.get_running_loop().time()))
-        self.seen.append(target)
-        self.under_way += 1
-        try:
-            await asyncio.sleep(min(self.takes.get(target.uid, 0.001), 1e6))
-            if target.uid in self.fails:
-                raise RuntimeError("a bug")
-        finally:
-            self.under_way -= 1
+    def judge(self, target: Target, found: Round) -> Health | None:
+        if target.uid in self.crashes:
+            raise RuntimeError("a bug")
+        before = self.health.get(target.uid, Health())
+        health = self.health[target.uid] = before.observe(found, target.policy)
+        verdict = health.model_ready.verdict
+        if verdict is not None and verdict is not before.model_ready.verdict:
+            self.turns.append((target.uid, verdict.status, asyncio.get_running_loop().time()))
+        return health
 
-    def times(self, uid: str) -> list[float]:
-        return [time for started, time in self.started if started == uid]
+    def set(self, uid: str, delay: float = 0.0, **policy: float) -> None:
+        usual = {"period": PERIOD, "timeout": TIMEOUT, "edge_period": EDGE}
+        self.scheduler.set(builders.target(uid, [builders.hop(f"http://{uid}")], **{**usual, **policy}), delay)
+
+    def answer(self, uid: str, answer: Answer | WireError = OK, takes: float = 0.0) -> None:
+        """From now on, to the question about the model."""
+        self.wire.answers[model_url(uid)] = answer
+        self.wire.takes[model_url(uid)] = takes
+
+    def starts(self, uid: str) -> list[float]:
+        return [time for url, time in zip(self.wire.asked, self.wire.times, strict=True) if url == model_url(uid)]
+
+
+def model_url(uid: str) -> str:
+    return f"http://{uid}/v2/models/iris/ready"
 
 
 @asynccontextmanager
-async def scheduling(rounds: Rounds) -> AsyncIterator[Scheduler]:
-    scheduler = Scheduler(rounds)
-    before = asyncio.all_tasks()
-    task = asyncio.create_task(scheduler.run())
+async def stage() -> AsyncIterator[Stage]:
+    made = Stage()
+    task = asyncio.create_task(made.scheduler.run())
     try:
-        yield scheduler
-        assert not task.done()
+        yield made
+        assert not task.done(), task
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    assert asyncio.all_tasks() == before
-    assert rounds.under_way == 0
+    assert made.wire.open == []
+    assert made.scheduler.in_flight == 0
 
 
-def phase(uid: str) -> float:
-    return zlib.crc32(uid.encode()) / 2**32 * PERIOD
+def phase(uid: str, period: float = PERIOD) -> float:
+    return zlib.crc32(uid.encode()) / 2**32 * period
 
 
-def target(uid: str, period: float = PERIOD, timeout: float = 2.0) -> Target:
-    return builders.target(uid, period=period, timeout=timeout)
+def now() -> float:
+    return asyncio.get_running_loop().time()
 
 
-@pytest.mark.parametrize("uid", ["a", "b", "uid-of-iris"])
-async def test_a_target_is_probed_at_the_place_of_its_uid_in_each_period(uid: str) -> None:
-    rounds = Rounds()
-    async with scheduling(rounds) as scheduler:
-        scheduler.set(target(uid))
-        await asyncio.sleep(5 * PERIOD)
-    expected = [phase(uid) + n * PERIOD for n in range(5)]
-    assert len(rounds.times(uid)) == 5
-    assert all(beat <= time <= beat + 2 * TICK for beat, time in zip(expected, rounds.times(uid), strict=True))
+class TestBeat:
+    @pytest.mark.parametrize("uid", ["a", "b", "uid-of-iris"])
+    async def test_a_target_is_probed_at_the_place_of_its_uid_in_each_period(self, uid: str) -> None:
+        async with stage() as on:
+            on.set(uid)
+            await asyncio.sleep(5 * PERIOD)
+        expected = [phase(uid) + n * PERIOD for n in range(5)]
+        assert len(on.starts(uid)) == 5
+        assert all(beat <= time <= beat + 2 * TICK for beat, time in zip(expected, on.starts(uid), strict=True))
+
+    @pytest.mark.parametrize("period", [0.1, 0.25])
+    async def test_the_period_is_kept(self, period: float) -> None:
+        async with stage() as on:
+            on.set("a", period=period)
+            await asyncio.sleep(10 * period)
+        assert len(on.wire.asked) in {9, 10}
+
+    async def test_a_fleet_is_spread_evenly_over_the_period(self) -> None:
+        async with stage() as on:
+            chance = random.Random(1)  # noqa: S311 -- the same fleet each time
+            for _ in range(1000):
+                on.set(str(uuid.UUID(int=chance.getrandbits(128), version=4)), period=1.0)
+            await asyncio.sleep(1.0)
+        tenths = Counter(int(time * 10) for time in on.wire.times)
+        assert all(70 < tenths[tenth] < 130 for tenth in range(10))
+
+    async def test_starts_are_late_by_a_tick_at_most(self) -> None:
+        async with stage() as on:
+            for n in range(300):
+                on.set(f"uid-{n}", period=1.0)
+            await asyncio.sleep(2.0)
+        assert len(on.metrics.lateness) > 550
+        assert 0.0 <= max(on.metrics.lateness) <= TICK
+
+    @pytest.mark.parametrize("delay", [0.0, 0.5, 1.7])
+    async def test_an_initial_delay_is_kept_and_then_the_beat(self, delay: float) -> None:
+        async with stage() as on:
+            on.set("a", delay)
+            await asyncio.sleep(2 * PERIOD)
+        first = on.starts("a")[0]
+        assert delay <= first <= delay + PERIOD + 2 * TICK
+        assert (first - phase("a")) % PERIOD < 2 * TICK
+
+    async def test_the_last_tick_is_never_long_ago(self) -> None:
+        async with stage() as on:
+            on.answer("hangs", takes=99)
+            on.set("hangs")
+            for _ in range(20):
+                await asyncio.sleep(0.1)
+                assert now() - on.scheduler.last_tick <= 2 * TICK
 
 
-@pytest.mark.parametrize("period", [0.1, 0.25])
-async def test_the_period_is_kept(period: float) -> None:
-    rounds = Rounds()
-    async with scheduling(rounds) as scheduler:
-        scheduler.set(target("a", period=period))
-        await asyncio.sleep(10 * period)
-    assert len(rounds.started) in {9, 10}
+class TestConfirming:
+    async def test_a_failure_is_confirmed_an_edge_period_apart(self) -> None:
+        async with stage() as on:
+            on.set("a")
+            await asyncio.sleep(2 * PERIOD)
+            on.answer("a", UNREADY)
+            await asyncio.sleep(2 * PERIOD)
+        ill = [time for time in on.starts("a") if time > 2 * PERIOD]
+        assert [later - earlier for earlier, later in pairwise(ill)][:2] == [pytest.approx(EDGE, abs=2 * TICK)] * 2
+        assert on.turns[-1][:2] == ("a", Status.FALSE)
+        assert on.turns[-1][2] - ill[0] == pytest.approx(2 * EDGE, abs=3 * TICK)
+
+    async def test_the_beat_returns_once_it_is_confirmed(self) -> None:
+        async with stage() as on:
+            on.answer("a", UNREADY)
+            on.set("a")
+            await asyncio.sleep(6 * PERIOD)
+        assert all((time - phase("a")) % PERIOD < 2 * TICK for time in on.starts("a")[3:])
+        assert len(on.starts("a")) >= 7
+
+    async def test_a_recovery_is_confirmed_an_edge_period_apart(self) -> None:
+        async with stage() as on:
+            on.answer("a", UNREADY)
+            on.set("a", success_threshold=3)
+            await asyncio.sleep(3 * PERIOD)
+            on.answer("a", OK)
+            well = now()
+            await asyncio.sleep(2 * PERIOD)
+        assert on.turns[-1][:2] == ("a", Status.TRUE)
+        assert on.turns[-1][2] - well <= PERIOD + 2 * EDGE + 4 * TICK
+
+    async def test_one_failure_among_successes_costs_one_round_more(self) -> None:
+        async with stage() as on:
+            on.set("a")
+            await asyncio.sleep(PERIOD)
+            on.answer("a", UNREADY)
+            await asyncio.sleep(PERIOD)
+            on.answer("a", OK)
+            await asyncio.sleep(EDGE + 4 * TICK)
+            before = len(on.starts("a"))
+            await asyncio.sleep(2 * PERIOD)
+            assert len(on.starts("a")) - before in {2, 3}
+        assert [status for _, status, _ in on.turns] == [Status.TRUE]
+
+    async def test_an_edge_period_longer_than_the_period_counts_as_the_period(self) -> None:
+        async with stage() as on:
+            on.answer("a", UNREADY)
+            on.set("a", period=1.0, edge_period=10.0)
+            await asyncio.sleep(4.0)
+        assert on.turns[0][2] <= 3.0 + 3 * TICK
+
+    async def test_a_start_may_fail_as_often_as_its_gate_allows_a_period_apart(self) -> None:
+        async with stage() as on:
+            on.answer("a", UNREADY)
+            on.set("a", startup_failure_threshold=6)
+            await asyncio.sleep(7 * PERIOD)
+        gaps = [later - earlier for earlier, later in pairwise(on.starts("a"))]
+        assert gaps[:5] == [pytest.approx(PERIOD, abs=2 * TICK)] * 5
+        ((uid, status, time),) = on.turns
+        assert (uid, status) == ("a", Status.FALSE)
+        assert time == pytest.approx(phase("a") + 5 * PERIOD, abs=3 * TICK)
 
 
-async def test_a_fleet_is_spread_evenly_over_the_period() -> None:
-    rounds = Rounds()
-    async with scheduling(rounds) as scheduler:
-        chance = random.Random(1)  # noqa: S311 -- the same fleet each time
-        for _ in range(1000):
-            scheduler.set(target(str(uuid.UUID(int=chance.getrandbits(128), version=4))))
-        await asyncio.sleep(PERIOD)
-    tenths = Counter(int(time * 10) for _, time in rounds.started)
-    assert all(70 < tenths[tenth] < 130 for tenth in range(10))
+class TestSilence:
+    """A server that hangs: each round takes its whole timeout, so the next do not wait for it."""
+
+    @pytest.mark.parametrize(("timeout", "edge"), [(2.0, 1.0), (5.0, 1.0), (0.5, 1.0), (2.0, 0.3), (1.0, 1.0)])
+    @pytest.mark.parametrize("uid", ["a", "b"])
+    async def test_a_failure_is_known_within_a_period_three_edges_and_a_timeout(self, uid: str, timeout: float, edge: float) -> None:  # noqa: ASYNC109
+        async with stage() as on:
+            on.set(uid, timeout=timeout, edge_period=edge)
+            await asyncio.sleep(phase(uid) + 0.1)
+            on.wire.takes["*"] = 99
+            on.answer(uid, takes=99)
+            hung = now()
+            await asyncio.sleep(PERIOD + 3 * edge + timeout)
+            assert on.turns[-1][:2] == (uid, Status.FALSE)
+            assert on.turns[-1][2] - hung <= PERIOD + 3 * edge + timeout
+            assert {verdict.status for _, verdict in on.health[uid].verdicts()} == {Status.FALSE}
+
+    async def test_its_rounds_overlap_no_more_than_they_must(self) -> None:
+        async with stage() as on:
+            on.set("a", timeout=5.0)
+            await asyncio.sleep(PERIOD)
+            on.wire.takes["*"] = 99
+            for _ in range(100):
+                await asyncio.sleep(0.25)
+                assert on.scheduler.in_flight <= 5 / EDGE + 2
+
+    async def test_once_its_silence_is_no_news_it_is_asked_once_a_period(self) -> None:
+        async with stage() as on:
+            on.wire.takes["*"] = 99
+            on.set("a")
+            await asyncio.sleep(4 * PERIOD)
+            before = len(on.starts("a"))
+            await asyncio.sleep(5 * PERIOD)
+            assert len(on.starts("a")) - before in {4, 5}
+
+    async def test_a_later_answer_makes_an_earlier_silence_out_of_date(self) -> None:
+        async with stage() as on:
+            on.set("a")
+            await asyncio.sleep(phase("a") + 0.1)
+            on.answer("a", takes=99)
+            await asyncio.sleep(PERIOD)
+            on.answer("a", OK)
+            await asyncio.sleep(2 * PERIOD)
+        assert [status for _, status, _ in on.turns] == [Status.TRUE]
+        assert on.metrics.discards == {"outdated": 1}
+
+    async def test_a_server_that_is_slow_but_in_time_is_well_and_not_asked_without_end(self) -> None:
+        async with stage() as on:
+            on.answer("a", takes=1.5)
+            on.set("a")
+            await asyncio.sleep(10 * PERIOD)
+        assert [status for _, status, _ in on.turns] == [Status.TRUE]
+        assert len(on.starts("a")) <= 21
 
 
-async def test_a_hanging_target_delays_no_other() -> None:
-    rounds = Rounds(hangs=float("inf"))
-    async with scheduling(rounds) as scheduler:
-        scheduler.set(target("hangs"))
-        scheduler.set(target("a"))
-        await asyncio.sleep(10 * PERIOD)
-    assert len(rounds.times("hangs")) == 1
-    assert len(rounds.times("a")) == 10
+class TestOthers:
+    async def test_a_thousand_hanging_targets_delay_no_other(self) -> None:
+        async with stage() as on:
+            on.wire.takes["*"] = 99
+            for n in range(1000):
+                on.set(f"hangs-{n}")
+            for n in range(20):
+                on.answer(f"uid-{n}", OK)
+                on.set(f"uid-{n}")
+            await asyncio.sleep(5 * PERIOD)
+            assert max(on.metrics.lateness) <= TICK + 0.001
+        for n in range(20):
+            assert len(on.starts(f"uid-{n}")) in {4, 5}
+
+    async def test_no_more_than_a_bound_are_under_way_at_one_address(self) -> None:
+        count = AT_ONE_HOST + 100
+        async with stage() as on:
+            on.wire.takes["*"] = 1.0
+            hop = builders.hop("http://ingress")
+            for n in range(count):
+                on.scheduler.set(builders.target(f"uid-{n}", [hop], period=0.5, timeout=5.0, edge_period=0.5))
+            await asyncio.sleep(0.3)
+            assert on.wire.most_open <= AT_ONE_HOST
+            await asyncio.sleep(5.0)
+        assert len(on.health) == count
+
+    async def test_who_answers_is_not_held_up_by_who_hangs_at_the_same_address(self) -> None:
+        async with stage() as on:
+            on.wire.takes["http://ingress/hanging/v2/models/iris/ready"] = 99
+            for n in range(AT_ONE_HOST + 100):
+                on.scheduler.set(builders.target(f"hangs-{n}", [builders.hop("http://ingress/hanging")], period=10.0, timeout=9.0))
+            on.scheduler.set(builders.target("a", [builders.hop("http://ingress")], period=1.0))
+            await asyncio.sleep(30.0)
+        assert len([url for url in on.wire.asked if url == model_url("ingress")]) in {29, 30}
+
+    async def test_a_crash_ends_neither_the_others_rounds_nor_its_own_next(self) -> None:
+        with capture_logs() as lines:
+            async with stage() as on:
+                on.crashes = {"crashes"}
+                on.set("crashes")
+                on.set("a")
+                await asyncio.sleep(3 * PERIOD)
+        assert len(on.starts("crashes")) == 3
+        assert len(on.starts("a")) == 3
+        assert {(line["event"], line["name"]) for line in lines} == {("round_crashed", "iris")}
+
+    async def test_what_has_piled_up_is_worked_off_in_turns(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(scheduling_module, "MOST_AT_ONCE", 1)
+        async with stage() as on:
+            for n in range(50):
+                on.set(f"uid-{n}", period=0.1)
+            await asyncio.sleep(1.5)
+        assert {len(on.starts(f"uid-{n}")) for n in range(50)} <= {1, 2}
+        assert len(on.wire.asked) >= 70
+
+    async def test_a_loop_that_is_late_is_given_less_to_do_at_once_and_more_again_once_it_keeps_up(self) -> None:
+        most, least = scheduling_module.MOST_AT_ONCE, scheduling_module.LEAST_AT_ONCE
+        allowed = [most]
+        for late in [0.5] * 5 + [0.0] * 100:
+            allowed.append(scheduling_module._at_once(allowed[-1], late=late))
+        assert allowed[1:6] == [most // 2, most // 4, most // 8, least, least]
+        assert allowed[6] > least
+        assert allowed[-1] == most
 
 
-async def test_a_round_that_outlasts_its_period_skips_beats_and_is_never_doubled() -> None:
-    rounds = Rounds(slow=1.2)
-    async with scheduling(rounds) as scheduler:
-        scheduler.set(target("slow"))
-        await asyncio.sleep(phase("slow") + 4.1)
-        assert rounds.under_way <= 1
-    gaps = [after - before for before, after in zip(rounds.times("slow"), rounds.times("slow")[1:], strict=False)]
-    assert gaps == [pytest.approx(2, abs=0.1)] * 2
+class TestChange:
+    @pytest.mark.parametrize("moment", [0.0, 0.99, 1.0, 4.5, 8.3])
+    async def test_a_removed_target_is_not_probed_again(self, moment: float) -> None:
+        async with stage() as on:
+            on.set("a")
+            on.set("b")
+            await asyncio.sleep(moment)
+            on.scheduler.remove("a")
+            on.scheduler.remove("a")
+            assert len(on.scheduler) == 1
+            await asyncio.sleep(3 * PERIOD)
+        assert all(time <= moment for time in on.starts("a"))
+        assert len(on.starts("b")) >= 3
+
+    @pytest.mark.parametrize("moment", [0.0, 0.013, 0.99, 1.0, 4.5])
+    async def test_a_target_that_is_set_again_is_probed_as_it_now_is_and_no_more_often(self, moment: float) -> None:
+        async with stage() as on:
+            on.set("a", timeout=1.0)
+            await asyncio.sleep(moment)
+            for _ in range(5):
+                on.scheduler.set(builders.target("a", [builders.hop("http://b")], period=PERIOD))
+            await asyncio.sleep(3 * PERIOD)
+        assert len(on.starts("b")) in {3, 4}
+        assert all(time <= moment for time in on.starts("a"))
+
+    @pytest.mark.parametrize("moment", [0.1, 0.8, 1.1, 2.1, 2.9])
+    async def test_what_is_under_way_is_given_up_with_its_target(self, moment: float) -> None:
+        async with stage() as on:
+            on.wire.takes["*"] = 99
+            on.set("a")
+            await asyncio.sleep(phase("a") + moment)
+            assert on.wire.open
+            on.scheduler.remove("a")
+            assert on.wire.open == []
+            assert on.scheduler.in_flight == 0
+            await asyncio.sleep(3 * PERIOD)
+            assert on.health.get("a", Health()).model_ready.verdict is None
+
+    async def test_a_removed_target_can_come_back(self) -> None:
+        async with stage() as on:
+            on.set("a")
+            on.scheduler.remove("a")
+            on.set("a")
+            await asyncio.sleep(3 * PERIOD)
+        assert len(on.starts("a")) == 3
+
+    async def test_one_that_was_removed_while_it_waited_for_a_place_is_not_probed(self) -> None:
+        async with stage() as on:
+            on.wire.takes["*"] = 3.0
+            hop = builders.hop("http://ingress")
+            for n in range(AT_ONE_HOST):
+                on.scheduler.set(builders.target(f"uid-{n}", [hop], period=0.1, timeout=5.0, edge_period=10.0))
+            await asyncio.sleep(0.05)
+            on.scheduler.set(builders.target("late", [builders.hop("http://ingress/late")], period=0.1))
+            await asyncio.sleep(0.02)
+            on.scheduler.remove("late")
+            await asyncio.sleep(6.0)
+        assert on.starts("ingress/late") == []
+
+    async def test_targets_that_come_and_go_at_any_moment_leave_nothing_behind(self) -> None:
+        chance = random.Random(7)  # noqa: S311 -- the same each time
+        async with stage() as on:
+            on.wire.takes = {"http://uid-1/v2/models/iris/ready": 99, "http://uid-2/v2/models/iris/ready": 1.2}
+            on.wire.answers["http://uid-3/v2/models/iris/ready"] = RefusedError("refused")
+            for _ in range(300):
+                uid = f"uid-{chance.randrange(6)}"
+                if chance.random() < 0.4:
+                    on.scheduler.remove(uid)
+                else:
+                    on.set(uid, period=chance.choice([0.1, 1.0, 3.0]))
+                await asyncio.sleep(chance.random() / 4)
+            for n in range(6):
+                on.scheduler.remove(f"uid-{n}")
+            assert on.wire.open == []
+            assert (on.scheduler.in_flight, on.scheduler.waiting, len(on.scheduler)) == (0, 0, 0)
+            asked = len(on.wire.asked)
+            await asyncio.sleep(5.0)
+            assert len(on.wire.asked) == asked
+            assert on.scheduler._wheel == {}
 
 
-async def test_more_than_the_bound_do_not_run_at_once() -> None:
-    rounds = Rounds(**{f"uid-{n}": float("inf") for n in range(1100)})
-    async with scheduling(rounds) as scheduler:
-        for n in range(1100):
-            scheduler.set(target(f"uid-{n}"))
-        await asyncio.sleep(2)
-        assert rounds.under_way == 1000
+class TestOwnTrouble:
+    async def test_to_be_out_of_resources_is_nobodys_failure(self) -> None:
+        with capture_logs() as lines:
+            async with stage() as on:
+                on.set("a")
+                await asyncio.sleep(PERIOD)
+                on.answer("a", ExhaustedError("too many open files"))
+                await asyncio.sleep(10 * PERIOD)
+        assert [status for _, status, _ in on.turns] == [Status.TRUE]
+        assert on.metrics.discards == {"exhausted": 10}
+        assert [line["event"] for line in lines] == ["out_of_resources"]
 
+    async def test_silence_heard_while_the_loop_was_late_is_not_judged_and_asked_again_soon(self) -> None:
+        async with stage() as on:
+            on.set("a")
+            await asyncio.sleep(phase("a") + PERIOD - 0.5)
+            on.answer("a", LostError("closed"), takes=1.0)
+            await asyncio.sleep(0.8)
+            on.scheduler.lateness.tick(now() + 5.0)  # as if it had been stopped for so long
+            on.scheduler.lateness.last_tick = now()
+            await asyncio.sleep(0.8)
+            on.answer("a", OK)
+            await asyncio.sleep(2 * PERIOD)
+        assert on.metrics.discards["late"] == 1
+        assert [status for _, status, _ in on.turns] == [Status.TRUE]
 
-async def test_one_that_was_removed_while_it_waited_for_a_slot_is_not_probed() -> None:
-    rounds = Rounds(**{f"uid-{n}": 3.0 for n in range(1000)})
-    async with scheduling(rounds) as scheduler:
-        for n in range(1000):
-            scheduler.set(target(f"uid-{n}"))
-        await asyncio.sleep(1)
-        scheduler.set(target("late"))
-        await asyncio.sleep(1.1)
-        scheduler.remove("late")
-        await asyncio.sleep(3)
-    assert rounds.times("late") == []
-
-
-async def test_a_crash_ends_neither_the_others_rounds_nor_its_own_next() -> None:
-    rounds = Rounds()
-    rounds.fails = {"crashes"}
-    with capture_logs() as lines:
-        async with scheduling(rounds) as scheduler:
-            scheduler.set(target("crashes"))
-            scheduler.set(target("a"))
-            await asyncio.sleep(3)
-    assert len(rounds.times("crashes")) == 3
-    assert len(rounds.times("a")) == 3
-    assert {(line["event"], line["name"]) for line in lines} == {("probe_crashed", "iris")}
-
-
-@pytest.mark.parametrize("delay", [0.0, 0.5, 1.7])
-async def test_an_initial_delay_is_kept_and_then_the_beat(delay: float) -> None:
-    rounds = Rounds()
-    async with scheduling(rounds) as scheduler:
-        scheduler.set(target("a"), delay)
-        await asyncio.sleep(3)
-    first = rounds.times("a")[0]
-    assert delay <= first <= delay + PERIOD + 2 * TICK
-    assert (first - phase("a")) % PERIOD < 2 * TICK
-
-
-@pytest.mark.parametrize("moment", [0.0, 0.99, 1.0, 1.5])
-async def test_a_removed_target_is_not_probed_again(moment: float) -> None:
-    rounds = Rounds()
-    async with scheduling(rounds) as scheduler:
-        scheduler.set(target("a"))
-        scheduler.set(target("b"))
-        await asyncio.sleep(moment)
-        scheduler.remove("a")
-        scheduler.remove("a")
-        assert len(scheduler) == 1
-        await asyncio.sleep(3)
-    assert all(time <= moment for time in rounds.times("a"))
-    assert len(rounds.times("b")) >= 3
-
-
-@pytest.mark.parametrize("moment", [0.0, 0.013, 0.99, 1.0, 1.5])
-async def test_a_target_that_is_set_again_is_probed_as_it_now_is_and_no_more_often(moment: float) -> None:
-    rounds = Rounds()
-    async with scheduling(rounds) as scheduler:
-        scheduler.set(target("a", timeout=1.0))
-        await asyncio.sleep(moment)
-        for _ in range(5):
-            scheduler.set(target("a", timeout=2.0))
-        await asyncio.sleep(3)
-    assert len(rounds.times("a")) in {int(moment) + 3, int(moment) + 4}
-    later = [seen for (_, time), seen in zip(rounds.started, rounds.seen, strict=True) if time > moment]
-    assert {seen.policy.timeout for seen in later} == {2.0}
-
-
-async def test_a_target_that_is_set_again_while_its_round_hangs_is_probed_at_its_next_beat() -> None:
-    rounds = Rounds(a=float("inf"))
-    async with scheduling(rounds) as scheduler:
-        scheduler.set(target("a"))
-        await asyncio.sleep(1.5)
-        scheduler.set(target("a", timeout=3.0))
-        await asyncio.sleep(1.5)
-        assert len(rounds.times("a")) == 2
-
-
-async def test_a_removed_target_can_come_back() -> None:
-    rounds = Rounds()
-    async with scheduling(rounds) as scheduler:
-        scheduler.set(target("a"))
-        scheduler.remove("a")
-        scheduler.set(target("a"))
-        await asyncio.sleep(3)
-    assert len(rounds.times("a")) == 3
-
-
-async def test_the_last_tick_is_never_long_ago() -> None:
-    async with scheduling(Rounds(hangs=float("inf"))) as scheduler:
-        scheduler.set(target("hangs"))
-        for _ in range(20):
-            await asyncio.sleep(0.1)
-            assert asyncio.get_running_loop().time() - scheduler.last_tick <= 2 * TICK
-
-
-async def test_to_end_is_to_cancel_what_is_under_way() -> None:
-    rounds = Rounds(a=float("inf"), b=float("inf"))
-    async with scheduling(rounds) as scheduler:
-        scheduler.set(target("a"))
-        scheduler.set(target("b"))
-        await asyncio.sleep(1.1)
-        assert rounds.under_way == 2
-    assert rounds.under_way == 0
+    async def test_an_answer_that_came_counts_also_where_the_loop_was_late(self) -> None:
+        async with stage() as on:
+            on.answer("a", UNREADY, takes=0.5)
+            on.set("a")
+            for _ in range(40):
+                await asyncio.sleep(0.2)
+                on.scheduler.lateness.tick(now() + 5.0)
+                on.scheduler.lateness.last_tick = now()
+        assert [status for _, status, _ in on.turns] == [Status.FALSE]
+        assert on.metrics.discards["late"] == 0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from isvcwatch.telemetry.metrics import Metrics, ModelSample
+from isvcwatch.telemetry.metrics import EngineNumbers, Metrics, ModelSample
 from isvcwatch.version import __version__
 
 if TYPE_CHECKING:
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class Fleet:
-    def __init__(self, *models: ModelSample, **counts: int) -> None:
+    def __init__(self, *models: ModelSample, numbers: EngineNumbers | None = None, **counts: int) -> None:
         self.models = list(models)
         self.counts: Mapping[str, int] = counts
-        self.metrics = Metrics(lambda: self.models, lambda: self.counts)
+        self.metrics = Metrics(lambda: self.models, lambda: self.counts, lambda: numbers or EngineNumbers())
 
     def samples(self) -> dict[tuple[str, tuple[str, ...]], float]:
         """Every series by its name and the values of its labels, in the labels' order."""
@@ -70,6 +70,35 @@ def test_requests_writes_and_events_are_counted() -> None:
     assert samples["isvcwatch_probe_duration_seconds_count", ()] == 2
     assert samples["isvcwatch_status_writes_total", ("written",)] == 1
     assert samples["isvcwatch_events_total", ("ModelUnready", "created")] == 1
+
+
+def test_what_the_engine_knows_of_itself_is_told() -> None:
+    numbers = EngineNumbers(
+        in_flight=3, waiting=1, connections=7, opened=9, reused=100, stalls=2, stalled=1.5, collections=4, collecting=0.5
+    )
+    samples = Fleet(numbers=numbers).samples()
+    assert samples["isvcwatch_rounds_in_flight", ()] == 3
+    assert samples["isvcwatch_rounds_waiting", ()] == 1
+    assert samples["isvcwatch_connections_open", ()] == 7
+    assert samples["isvcwatch_connections_opened_total", ()] == 9
+    assert samples["isvcwatch_connections_reused_total", ()] == 100
+    assert (samples["isvcwatch_stalls_total", ()], samples["isvcwatch_stalled_seconds_total", ()]) == (2, 1.5)
+    assert samples["isvcwatch_garbage_collections_total", ()] == 4
+    assert samples["isvcwatch_garbage_collection_seconds_total", ()] == 0.5
+
+
+def test_starts_and_discarded_rounds_are_counted_also_where_there_are_none() -> None:
+    fleet = Fleet()
+    fleet.metrics.started(0.02)
+    fleet.metrics.started(60.0)
+    fleet.metrics.discarded("late")
+    samples = fleet.samples()
+    assert [samples["isvcwatch_rounds_discarded_total", (cause,)] for cause in ("late", "exhausted", "outdated")] == [1, 0, 0]
+    assert samples["isvcwatch_probe_start_lateness_seconds_bucket", ("0.01",)] == 0
+    assert samples["isvcwatch_probe_start_lateness_seconds_bucket", ("0.025",)] == 1
+    assert samples["isvcwatch_probe_start_lateness_seconds_bucket", ("10.0",)] == 1
+    assert samples["isvcwatch_probe_start_lateness_seconds_bucket", ("+Inf",)] == 2
+    assert samples["isvcwatch_probe_start_lateness_seconds_sum", ()] == 60.02
 
 
 def test_the_version_and_the_process_are_told() -> None:

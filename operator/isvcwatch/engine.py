@@ -1,0 +1,95 @@
+"""The probing side, joined: transport, scheduler, prober, watcher, metrics. It knows no API server: whoever watches one tells it."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from isvcwatch.client.transport import Transport
+from isvcwatch.client.transport.transport import MAX_AGE
+from isvcwatch.probing.garbage import Garbage
+from isvcwatch.probing.prober import Prober
+from isvcwatch.probing.scheduler import Scheduler
+from isvcwatch.telemetry.metrics import EngineNumbers, Metrics, ModelSample
+from isvcwatch.watcher import Watcher
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from isvcwatch.core.health import Health, Round
+    from isvcwatch.core.policy import ProbePolicy
+    from isvcwatch.core.targets import Target
+    from isvcwatch.probing.addresses import AddressPolicy
+
+
+class Engine:
+    """Probes what it is told of, and asks for a write where a verdict is not what an object says.
+
+    Made inside the event loop that it runs on.
+
+    Args:
+        policy: how services are probed that don't say otherwise.
+        addresses: which addresses may be connected to.
+        request_write: takes the UID of a service about which something is to be said.
+        trust: makes a context that checks servers' certificates.
+        max_age: seconds after which a kept connection is renewed.
+        clock: the time of day.
+
+    Attributes:
+        watcher: hears of services, and plans what is said about them.
+        scheduler: whose turn it is.
+        metrics: all that is measured.
+    """
+
+    def __init__(
+        self,
+        policy: ProbePolicy,
+        addresses: AddressPolicy,
+        request_write: Callable[[str], None],
+        *,
+        trust: Callable[[], ssl.SSLContext] = ssl.create_default_context,
+        max_age: float = MAX_AGE,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._transport = Transport(guard=addresses.objection, tls=trust(), max_age=max_age)
+        self.metrics = Metrics(self._samples, self._counts, self._numbers)
+        self.scheduler = Scheduler(Prober(self._transport, self.metrics), self._judge, self.metrics)
+        self.watcher = Watcher(policy, self.scheduler, request_write, clock)
+        self._garbage = Garbage(lambda: self.scheduler.in_flight)
+
+    async def run(self) -> None:
+        """Probe until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.scheduler.run(), name="scheduler")
+            group.create_task(self._garbage.run(), name="garbage")
+
+    async def aclose(self) -> None:
+        """Close the connections; after `run` has ended."""
+        await self._transport.aclose()
+
+    def _judge(self, target: Target, found: Round) -> Health | None:
+        return self.watcher.observed(target, found)
+
+    def _counts(self) -> Mapping[str, int]:
+        return self.watcher.counts()
+
+    def _samples(self) -> Iterable[ModelSample]:
+        for watched in self.watcher:
+            verdict = watched.record.health.model_ready.verdict if watched.record else None
+            if verdict:
+                yield ModelSample(watched.isvc.namespace, watched.isvc.name, verdict.status, verdict.reason)
+
+    def _numbers(self) -> EngineNumbers:
+        return EngineNumbers(
+            in_flight=self.scheduler.in_flight,
+            waiting=self.scheduler.waiting,
+            connections=self._transport.open,
+            opened=self._transport.opened_total,
+            reused=self._transport.reused_total,
+            stalls=self.scheduler.lateness.stalls,
+            stalled=self.scheduler.lateness.stalled,
+            collections=self._garbage.collections,
+            collecting=self._garbage.seconds,
+        )

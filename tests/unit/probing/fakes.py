@@ -1,0 +1,115 @@
+"""A transport without a wire: answers by path or by whole URL, after as long as told."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from isvcwatch.client.protocols import Answer
+from isvcwatch.client.transport import Phase, TimedOutError, WireError, asks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from isvcwatch.client.transport import Ask
+
+OK = Answer(200)
+UNREADY = Answer(503, b'{"error":"Model with name iris is not ready."}')
+
+
+@dataclass(eq=False)
+class FakeExchange:
+    """A request under way."""
+
+    transport: FakeTransport
+    ask: Ask
+    handles: list[asyncio.TimerHandle] = field(default_factory=list)
+
+    def cancel(self) -> None:
+        for handle in self.handles:
+            handle.cancel()
+        if self in self.transport.open:
+            self.transport.open.remove(self)
+            self.transport.cancelled += 1
+
+
+@dataclass
+class FakeTransport:
+    """Answers at once, or after `takes` seconds; what takes longer than its timeout is timed out.
+
+    Attributes:
+        answers: by URL, by path, or "*".
+        takes: seconds, likewise.
+    """
+
+    answers: dict[str, Answer | WireError] = field(default_factory=lambda: {"*": OK})
+    takes: dict[str, float] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    own_hosts: set[bool] = field(default_factory=set)
+    open: list[FakeExchange] = field(default_factory=list)
+    cancelled: int = 0
+    most_open: int = 0
+
+    def ask(self, url: str, *, own_host: bool) -> Ask:
+        return asks.get(url, None, own_host=own_host)
+
+    def start(
+        self,
+        ask: Ask,
+        timeout: float,
+        done: Callable[[Answer | WireError], None],
+        *,
+        doubt_after: float = math.inf,
+        doubt: Callable[[], None] | None = None,
+    ) -> FakeExchange:
+        loop = asyncio.get_running_loop()
+        self.asked.append(ask.url)
+        self.times.append(loop.time())
+        self.own_hosts.add(ask.endpoint.own_host)
+        exchange = FakeExchange(self, ask)
+        self.open.append(exchange)
+        self.most_open = max(self.most_open, len(self.open))
+        takes = self._of(self.takes, ask.url, 0.0)
+        came = self._of(self.answers, ask.url, OK)
+        if takes >= timeout:
+            takes, came = timeout, TimedOutError("no complete answer within the timeout", Phase.ANSWER)
+
+        def end() -> None:
+            for handle in exchange.handles:
+                handle.cancel()
+            self.open.remove(exchange)
+            done(came)
+
+        exchange.handles.append(loop.call_later(takes, end))
+        if doubt and doubt_after < takes:
+            exchange.handles.append(loop.call_later(doubt_after, doubt))
+        return exchange
+
+    @staticmethod
+    def _of(table: dict[str, Any], url: str, otherwise: Any) -> Any:  # noqa: ANN401
+        path = "/" + url.split("/", 3)[3]
+        return next((table[key] for key in (url, path, "*") if key in table), otherwise)
+
+
+class FakeMetrics:
+    """Counts."""
+
+    def __init__(self) -> None:
+        self.probes: Counter[str] = Counter()
+        self.discards: Counter[str] = Counter()
+        self.seconds: list[float] = []
+        self.lateness: list[float] = []
+
+    def probe(self, outcome: str, seconds: float) -> None:
+        self.probes[outcome] += 1
+        self.seconds.append(seconds)
+
+    def started(self, lateness: float) -> None:
+        self.lateness.append(lateness)
+
+    def discarded(self, cause: str) -> None:
+        self.discards[cause] += 1

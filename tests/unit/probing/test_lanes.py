@@ -1,0 +1,101 @@
+"""Places for rounds: so many over all, so many at one address."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from isvcwatch.probing.lanes import Lane
+
+
+class Guests:
+    """Those that have a place, and a lane that they have it in."""
+
+    def __init__(self, bound: int = 3, host_bound: int = 2) -> None:
+        self.lane: Lane[str] = Lane(bound, host_bound, self.start)
+        self.inside: list[str] = []
+        self.unwanted: set[str] = set()
+
+    def start(self, who: str) -> bool:
+        if who in self.unwanted:
+            return False
+        self.inside.append(who)
+        return True
+
+    def come(self, *names: str) -> None:
+        """Each is named by its host and a number."""
+        for who in names:
+            if self.lane.enter(who, who[0]):
+                self.inside.append(who)
+
+    def go(self, who: str) -> None:
+        self.inside.remove(who)
+        self.lane.leave(who[0])
+
+
+def test_so_many_have_a_place_and_the_others_wait_in_order() -> None:
+    guests = Guests()
+    guests.come("a1", "b1", "c1", "d1", "e1")
+    assert (guests.inside, guests.lane.running, guests.lane.waiting) == (["a1", "b1", "c1"], 3, 2)
+    guests.go("b1")
+    assert guests.inside == ["a1", "c1", "d1"]
+    guests.go("a1")
+    assert (guests.inside, guests.lane.waiting) == (["c1", "d1", "e1"], 0)
+
+
+def test_one_address_does_not_take_all_places() -> None:
+    guests = Guests()
+    guests.come("a1", "a2", "a3", "b1")
+    assert guests.inside == ["a1", "a2", "b1"]
+    guests.go("a1")
+    assert guests.inside == ["a2", "b1", "a3"]
+
+
+def test_who_waits_for_its_own_address_holds_up_no_other() -> None:
+    guests = Guests(bound=10, host_bound=1)
+    guests.come("a1", "a2", "a3", "b1")
+    assert guests.inside == ["a1", "b1"]
+    guests.go("a1")
+    guests.go("a2")
+    assert guests.inside == ["b1", "a3"]
+
+
+def test_who_is_no_longer_wanted_leaves_its_place_to_the_next() -> None:
+    guests = Guests(bound=10, host_bound=1)
+    guests.come("a1", "a2", "a3", "a4")
+    guests.unwanted = {"a2", "a3"}
+    guests.go("a1")
+    assert guests.inside == ["a4"]
+
+
+def test_a_place_can_be_taken_without_asking() -> None:
+    guests = Guests(bound=1)
+    guests.lane.take("a")
+    guests.lane.take("b")
+    guests.come("c1")
+    guests.lane.leave("a")
+    assert guests.inside == []
+    guests.lane.leave("b")
+    assert guests.inside == ["c1"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_whoever_comes_and_goes_bounds_hold_and_nobody_is_forgotten(seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311 -- the same each time
+    guests = Guests(bound=4, host_bound=2)
+    come: list[str] = []
+    for number in range(2000):
+        if chance.random() < 0.55 or not guests.inside:
+            come.append(f"{chance.choice('abcdef')}{number}")
+            if chance.random() < 0.2:
+                guests.unwanted.add(come[-1])
+            guests.come(come[-1])
+        else:
+            guests.go(chance.choice(guests.inside))
+        assert guests.lane.running == len(guests.inside) <= 4
+        assert all(len([who for who in guests.inside if who[0] == host]) <= 2 for host in "abcdef")
+    while guests.inside:
+        guests.go(guests.inside[0])
+    assert (guests.lane.running, guests.lane.waiting) == (0, 0)
+    assert (guests.lane._at, guests.lane._parked, list(guests.lane._queue)) == ({}, {}, [])
