@@ -7,7 +7,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit real check format lint types layers lock clean
+.PHONY: help demo test unit real bench check format lint types layers lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 | /p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null || sed -n 's/^\([a-z]*\):.*## /  make \1: /p' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ unit: $(READY) ## the tests that need nothing but Python, and their coverage
 real: $(READY) ## the tests on a real API server and real model servers
 	@$(BIN)/python -m tests.ground.prepare || true # what can't be had is skipped below, with its reason
 	@$(BIN)/python -m pytest -q -n 3 --dist loadfile tests/integration
+
+bench: $(READY) ## what a probe costs, ours and others', side by side, in some 25 minutes (QUICK=1: in 3)
+	@$(BIN)/python -m bench $(if $(QUICK),--quick)
 
 check: format lint types layers test ## all that CI checks
 

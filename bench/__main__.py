@@ -1,0 +1,72 @@
+"""`python -m bench`: everything side by side in one run. A JSON line for each figure on stdout, at the end a table."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bench.figures.client import client
+from bench.figures.contest import contest
+from bench.figures.growth import growth
+from bench.figures.hanging import hanging
+from bench.figures.large import large
+from bench.figures.tls import tls
+from bench.figures.verdicts import verdicts
+from bench.fleet.fleet import Fleet, open_files
+from bench.part import PartError
+from bench.report import circumstances, table, write_document
+from bench.run import FULL, QUICK, Run, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SERVERS = 50_000
+
+
+def questions(run: Run) -> dict[str, Callable[[], None]]:
+    """What can be asked for by name, in order."""
+    asked: dict[str, Callable[[], None]] = {
+        "contest": partial(contest, run),
+        "tls": partial(tls, run),
+        "client": partial(client, run),
+        "growth": partial(growth, run),
+        "hanging": partial(hanging, run),
+    }
+    if run.pace.quick:  # what waits for one another's periods waits together
+        return asked | {"large": partial(large, run, meanwhile=partial(verdicts, run))}
+    return asked | {"large": partial(large, run), "verdicts": partial(verdicts, run)}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="within 3 minutes: fewer rounds, shorter, smaller fleets")
+    parser.add_argument("--only", nargs="+", default=[], metavar="QUESTION", help="contest, tls, client, growth, hanging, large, verdicts")
+    parser.add_argument("--write-docs", action="store_true", help="put the table into docs/performance.md")
+    given = parser.parse_args()
+    began = time.monotonic()
+    files = open_files()
+    failed = False
+    with Fleet(SERVERS) as fleet:
+        say(f"{fleet.size:,} servers listen ({time.monotonic() - began:.0f} s); {files:,} open files a process")
+        run = Run(QUICK if given.quick else FULL, fleet)
+        for name, ask in questions(run).items():
+            if given.only and name not in given.only:
+                continue
+            try:
+                ask()
+            except PartError as error:
+                say(f"{name} failed: {error}")
+                failed = True
+    text = f"{circumstances(quick=run.pace.quick, rounds=run.pace.rounds, open_files=files)}\n\n{table(run.figures)}"
+    print(f"\n{text}")
+    if given.write_docs:
+        write_document(text)
+    say(f"took {time.monotonic() - began:.0f} s")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""What hanging targets do to the others."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from bench.contestants import engine
+from bench.fleet.server import Kind
+from bench.report import Figure
+from bench.run import RATE, say
+from bench.window import PATIENCE, measure, median, settle
+
+if TYPE_CHECKING:
+    from bench.run import Run
+
+NAME: Final = "hanging_lateness_p99"
+TENTH: Final = 10
+MOST: Final = 1.1
+
+CONFIRMING: Final = 6.0
+"""Seconds: three edge periods, a timeout, and some."""
+
+
+def hanging(run: Run) -> None:
+    """`hanging_lateness_p99`: one engine, in turn with none hanging and with a tenth of the targets hanging."""
+    models = run.fleet.models(run.pace.hanging)
+    period = len(models) / RATE
+    sick = sorted({model.server for model in models[::TENTH]})
+    well, ill = [], []
+    with engine(run.fleet, models, period=period) as part:
+        settle(part, period + PATIENCE)
+        for number in range(run.pace.rounds):
+            say(f"hanging targets, round {number + 1} of {run.pace.rounds}")
+            if number:
+                run.fleet.turn(Kind.HEALTHY, sick)
+                time.sleep(period + CONFIRMING)
+            well.append(measure(part, run.pace.seconds))
+            run.fleet.turn(Kind.HANGING, sick)
+            time.sleep(period + CONFIRMING)
+            ill.append(measure(part, run.pace.seconds))
+    run.fleet.turn(Kind.HEALTHY, sick)
+    for what, text in (("lateness", "start lateness, all targets"), ("latency", "latency of those that answer")):
+        with_them, without = (median(windows, lambda window: window.p99(what)) for windows in (ill, well))  # noqa: B023 (called at once)
+        how = f"p99 over {len(models):,} targets, {RATE:,}/s"
+        run.add(Figure(NAME, f"10 % hanging: {text}", with_them, "ms", "none hanging", without, MOST, how))

@@ -1,0 +1,33 @@
+"""What TLS adds on kept connections."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bench.contestants import engine
+from bench.fleet.fleet import Fleet
+from bench.report import Figure
+from bench.run import RATE, settled
+from bench.window import PATIENCE, median
+
+if TYPE_CHECKING:
+    from bench.run import Run
+
+MOST = 1.5
+
+
+def tls(run: Run) -> None:
+    """`engine_tls_cpu_per_probe`: the same engine on as many plain targets is the baseline."""
+    with Fleet(run.pace.tls, tls=True) as secure:
+        count = min(run.pace.tls, secure.size)
+        period = count / RATE
+        parts = {
+            "over TLS": (partial(engine, secure, secure.models(count), period=period), settled(PATIENCE)),
+            "plain": (partial(engine, run.fleet, run.fleet.models(count), period=period), settled(PATIENCE)),
+        }
+        windows = run.interleaved(parts)
+    costs = {name: median(measured, lambda window: window.cpu_per_probe) for name, measured in windows.items()}
+    memory = {name: median(measured, lambda window: window.rss) for name, measured in windows.items()}
+    how = f"{count:,} targets, {RATE:,}/s; {(memory['over TLS'] - memory['plain']) / count * 1024:.0f} KiB more a target"
+    run.add(Figure("engine_tls_cpu_per_probe", "engine over TLS", costs["over TLS"], "µs", "engine, plain", costs["plain"], MOST, how))

@@ -1,0 +1,53 @@
+"""How long a failure stays unknown."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from typing import TYPE_CHECKING, Final
+
+from bench.contestants import engine
+from bench.fleet.server import Kind
+from bench.report import goal
+from bench.run import say
+from bench.window import PATIENCE, settle
+
+if TYPE_CHECKING:
+    from bench.run import Run
+
+TARGETS: Final = 1000
+TURNED: Final = 99
+OVER: Final = 3.0
+"""Seconds in which they are turned; at which moment of its period each is, is chance anyway."""
+
+KINDS: Final = (Kind.FAILING, Kind.REFUSING, Kind.HANGING)
+
+# The defaults of `ProbePolicy`, which is not changed here.
+PERIOD, EDGE, TIMEOUT = 10.0, 1.0, 2.0
+BOUND: Final = PERIOD + 3 * EDGE + TIMEOUT
+
+
+def verdicts(run: Run) -> None:
+    """`time_to_verdict`: with nothing but defaults, targets turned at random moments; the slowest verdict counts."""
+    models = run.fleet.models(TARGETS)
+    turned: dict[int, float] = {}
+    kinds: dict[int, Kind] = {}
+    chance = random.Random()  # noqa: S311
+    with engine(run.fleet, models) as part:
+        settle(part, PERIOD + PATIENCE)
+        say(f"turning {TURNED} of {TARGETS:,} targets")
+        for number, model in enumerate(chance.sample(models, TURNED)):
+            kinds[model.server] = kind = KINDS[number % len(KINDS)]
+            turned |= run.fleet.turn(kind, [model.server])
+            time.sleep(chance.uniform(0, 2 * OVER / TURNED))
+        time.sleep(BOUND + 1)
+        falls = part.ask(do="mark")["falls"]
+    run.fleet.turn(Kind.HEALTHY, turned)
+    by_server = {model.server: model for model in models}
+    never = [server for server in turned if by_server[server].uid not in falls]
+    taken = {server: falls[by_server[server].uid] - at for server, at in turned.items() if server not in never}
+    slowest = ", ".join(f"{kind} {max(t for s, t in taken.items() if kinds[s] is kind):.1f}" for kind in KINDS)
+    how = f"slowest of {len(taken)}, s: {slowest}; median {statistics.median(taken.values()):.1f}"
+    missing = f"; {len(never)} without a verdict after {BOUND + 1:g} s" if never else ""
+    run.add(goal("time_to_verdict", "engine, defaults", float("inf") if never else max(taken.values()), "s", BOUND, how + missing))

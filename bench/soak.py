@@ -1,0 +1,132 @@
+"""`python -m bench.soak --minutes 60`: our engine at 1,000 probes a second for long, targets coming, going, changing and failing.
+
+A JSON line for each sample on stdout; at the end one with the verdict: whether memory is flat, and nothing leaks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import sys
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from bench.contestants import engine, plain
+from bench.fleet.fleet import Fleet
+from bench.fleet.server import Kind
+from bench.run import RATE, say
+
+if TYPE_CHECKING:
+    from bench.fleet.fleet import Model
+    from bench.part import Part
+
+SERVERS: Final = 12_000
+TARGETS: Final = 10_000
+PERIOD: Final = TARGETS / RATE
+
+SAMPLE: Final = 10.0  # seconds
+STEP: Final = 1.0  # seconds between two changes of the fleet
+
+MOVED: Final = 20
+"""Targets removed, as many added, and half as many changed at each step: within 10 minutes none is what it was."""
+
+TURNED: Final = 5
+"""Servers that change their kind at each step."""
+
+KINDS: Final = (Kind.HEALTHY, Kind.HEALTHY, Kind.FAILING, Kind.HANGING, Kind.SLOW, Kind.REFUSING)
+SICK: Final = 500
+"""Servers among which those are that are not healthy: the others are, all the time."""
+
+WARM: Final = 0.25
+"""Of the samples, left out of the slope: pools and caches fill, and collections of garbage find their rhythm."""
+
+FLAT: Final = 2.0
+"""MiB of RSS more at the end than at the start, by the line through the samples, that are no leak: the heap's own unrest."""
+
+SPARE_FILES: Final = 0.05
+"""Of the targets: files beyond a connection for each, such as those that are renewed just then."""
+
+
+@dataclass(slots=True)
+class Churn:
+    """Who is probed just now; changes it step by step."""
+
+    fleet: Fleet
+    part: Part
+    here: list[Model]
+    away: list[Model]
+    chance: random.Random
+
+    def step(self) -> dict[str, Any]:
+        """Change the fleet, and ask the engine how it is."""
+        self.chance.shuffle(self.here)
+        gone, changed, self.here = self.here[:MOVED], self.here[MOVED : MOVED + MOVED // 2], self.here[MOVED:]
+        self.chance.shuffle(self.away)
+        come, self.away = self.away[:MOVED], self.away[MOVED:] + gone
+        come = [replace(model, uid=f"{self.chance.getrandbits(128):032x}") for model in come]
+        renamed = {model.uid: replace(model, name=f"model-{self.chance.randrange(1000)}") for model in changed}
+        self.here = [renamed.get(model.uid, model) for model in self.here] + come
+        for _ in range(TURNED):
+            self.fleet.turn(self.chance.choice(KINDS), [self.chance.randrange(SICK)])
+        return self.part.ask(do="mark", remove=[model.uid for model in gone], set=plain([*come, *renamed.values()]))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    seconds = parser.parse_args().minutes * 60
+    samples: list[dict[str, Any]] = []
+    with Fleet(SERVERS) as fleet:
+        models = fleet.models(SERVERS)
+        with engine(fleet, models[:TARGETS], period=PERIOD) as part:
+            say(f"{TARGETS:,} targets, {RATE:,} probes/s, for {seconds / 60:g} minutes")
+            churn = Churn(fleet, part, models[:TARGETS], models[TARGETS:], random.Random())  # noqa: S311
+            began = next_sample = time.monotonic()
+            number = 0
+            while time.monotonic() < began + seconds:
+                time.sleep(max(0.0, began + number * STEP - time.monotonic()))
+                number += 1
+                mark = churn.step()
+                if time.monotonic() >= next_sample:
+                    next_sample += SAMPLE
+                    samples.append(_sample(mark, began))
+                    print(json.dumps(samples[-1]), flush=True)
+    verdict = judge(samples)
+    print(json.dumps(verdict), flush=True)
+    return 0 if verdict["flat"] and verdict["no_leaks"] else 1
+
+
+def _sample(mark: dict[str, Any], began: float) -> dict[str, Any]:
+    """RSS in KiB; CPU in seconds."""
+    kept = ("rss", "files", "tasks", "connections", "in_flight", "answered", "failed", "discarded", "cpu")
+    return {"seconds": round(time.monotonic() - began, 1)} | {name: mark[name] for name in kept}
+
+
+def judge(samples: list[dict[str, Any]]) -> dict[str, Any]:
+    """Whether memory is flat, and open files and tasks stay bounded."""
+    steady = samples[int(len(samples) * WARM) :]
+    times = [sample["seconds"] for sample in steady]
+    slope = statistics.linear_regression(times, [sample["rss"] / 1024 for sample in steady]).slope
+    grown = slope * (times[-1] - times[0])
+    spent = steady[-1]["seconds"] - steady[0]["seconds"]
+    probes = sum(steady[-1][name] - steady[0][name] for name in ("answered", "failed"))
+    files, tasks = max(sample["files"] for sample in steady), {sample["tasks"] for sample in steady}
+    return {
+        "verdict": "soak",
+        "seconds": samples[-1]["seconds"],
+        "probes_per_second": round(probes / spent),
+        "cpu_per_probe_us": round((steady[-1]["cpu"] - steady[0]["cpu"]) / probes * 1e6, 1),
+        "rss_mib": [round(min(s["rss"] for s in steady) / 1024, 1), round(max(s["rss"] for s in steady) / 1024, 1)],
+        "rss_slope_mib_per_hour": round(slope * 3600, 2),
+        "files_most": files,
+        "tasks": sorted(tasks),
+        "flat": grown <= FLAT,
+        "no_leaks": files <= TARGETS * (1 + SPARE_FILES) and max(tasks) - min(tasks) <= 1,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,180 @@
+"""Our engine, whole: it derives, schedules, asks, decides and counts. In place of the cluster stands what echoes each write at once.
+
+Settings: `{"models": [...], "period": 10, "certificate": "", "max_age": null}`; whatever is not given is as by default.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import time
+from array import array
+from dataclasses import asdict, replace
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Any
+
+from bench.lines import answer, say, settings
+from bench.subjects.asking import percentile, process_mark
+from isvcwatch import process
+from isvcwatch.client.transport.transport import MAX_AGE
+from isvcwatch.core.conditions import ConditionType, Status
+from isvcwatch.core.objects import ComponentSpec, InferenceService
+from isvcwatch.core.policy import ProbePolicy
+from isvcwatch.core.reasons import Reason
+from isvcwatch.engine import Engine
+from isvcwatch.probing.addresses import AddressPolicy
+from isvcwatch.telemetry import logs
+
+if TYPE_CHECKING:
+    from isvcwatch.core.decide import Decision
+    from isvcwatch.telemetry.metrics import Metrics
+
+LOOPBACK = ip_network("127.0.0.0/8")
+
+
+def service(model: dict[str, Any]) -> InferenceService:
+    """The InferenceService whose model it is."""
+    return InferenceService(
+        uid=model["uid"],
+        namespace="bench",
+        name=model["name"] + "-" + model["uid"][:8],
+        resource_version="1",
+        annotations={"isvcwatch.dev/model-name": model["name"]},
+        address_url=model["base_url"],
+        predictor=ComponentSpec(protocol_version="v2"),
+        has_status=True,
+    )
+
+
+class Echo:
+    """Stands for the API server: what is to be written is on the object at once, and heard of as changed.
+
+    Attributes:
+        engine: whose writes they are; set once it is made.
+        first_verdicts: services that have a verdict.
+        complete: when the last of them got its first, by the machine's monotonic clock; None before.
+        falls: when a service was first said to be not ready after it was, by its UID, on the same clock.
+    """
+
+    engine: Engine
+
+    def __init__(self, services: int) -> None:
+        self._services = services
+        self.first_verdicts: set[str] = set()
+        self.complete: float | None = None
+        self.falls: dict[str, float] = {}
+
+    def request_write(self, uid: str) -> None:
+        """A write is asked for."""
+        asyncio.get_running_loop().call_soon(self._write, uid, time.monotonic())
+
+    def _write(self, uid: str, asked: float) -> None:
+        plan = self.engine.watcher.plan(uid)
+        if plan is None:
+            return
+        isvc, decision = plan
+        self._note(uid, decision, asked)
+        said = {c.type: c for c in (*(isvc.conditions or ()), *decision.conditions) if c is not None}
+        version = str(int(isvc.resource_version) + 1)
+        self.engine.watcher.changed(replace(isvc, conditions=tuple(said.values()), resource_version=version), None)
+        self.engine.watcher.done(uid, decision)
+
+    def _note(self, uid: str, decision: Decision, asked: float) -> None:
+        model = next((c for c in decision.conditions if c.type == ConditionType.MODEL_READY), None)
+        if model is None:
+            return
+        if uid in self.first_verdicts and model.status != Status.TRUE:
+            self.falls.setdefault(uid, asked)
+        self.first_verdicts.add(uid)
+        if self.complete is None and len(self.first_verdicts) == self._services:
+            self.complete = asked
+
+
+class Counting:
+    """Looks over the shoulder of the engine's metrics: exact figures in place of buckets, in seconds."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.answered = 0
+        self.failed = 0
+        self.lateness: array[float] = array("d")
+        self.latency: array[float] = array("d")
+        self.discarded_rounds = 0
+        self._started, self._probe, self._discarded = metrics.started, metrics.probe, metrics.discarded
+        metrics.started = self.started
+        metrics.discarded = self.discarded
+        metrics.probe = self.probe  # type: ignore[method-assign]
+
+    def started(self, seconds: float) -> None:
+        self.lateness.append(seconds)
+        self._started(seconds)
+
+    def probe(self, outcome: str, seconds: float) -> None:
+        if outcome == Reason.MODEL_READY:
+            self.answered += 1
+            self.latency.append(seconds)
+        else:
+            self.failed += 1
+        self._probe(outcome, seconds)
+
+    def discarded(self, word: str) -> None:
+        self.discarded_rounds += 1
+        self._discarded(word)
+
+    def mark(self) -> dict[str, Any]:
+        """So far; of lateness and latency, since the last mark."""
+        late, self.lateness = self.lateness, array("d")
+        took, self.latency = self.latency, array("d")
+        return {
+            "answered": self.answered,
+            "failed": self.failed,
+            "discarded": self.discarded_rounds,
+            "lateness_p99": percentile(late, 0.99),
+            "latency_p99": percentile(took, 0.99),
+        }
+
+
+async def main() -> None:
+    given = settings()
+
+    def trust() -> ssl.SSLContext:
+        tls = ssl.create_default_context(cafile=given.get("certificate"))
+        tls.check_hostname = False  # one certificate for thousands of addresses; its chain is checked all the same
+        return tls
+
+    policy = ProbePolicy(**{name: given[name] for name in ("period", "timeout") if name in given})
+    echo = Echo(len(given["models"]))
+    echo.engine = engine = Engine(
+        policy, AddressPolicy((LOOPBACK,)), echo.request_write, trust=trust, max_age=given.get("max_age", MAX_AGE)
+    )
+    counting = Counting(engine.metrics)
+    began = time.monotonic()
+    for model in given["models"]:
+        engine.watcher.changed(service(model), None)
+    running = asyncio.ensure_future(engine.run())
+
+    async def do(asked: dict[str, Any]) -> dict[str, Any]:
+        for uid in asked.get("remove", ()):
+            engine.watcher.gone(uid)
+        for model in asked.get("set", ()):
+            engine.watcher.changed(service(model), None)
+        if running.done():
+            running.result()
+        first = echo.complete - began if echo.complete else None
+        state = {"tasks": len(asyncio.all_tasks()), "first_verdict": first, "falls": echo.falls} | asdict(engine._numbers())  # noqa: SLF001 (a scrape would cost more than the rest)
+        return process_mark() | counting.mark() | state
+
+    say({"asking": len(given["models"])})
+    await answer(do)
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+    await engine.aclose()
+
+
+if __name__ == "__main__":
+    # As `isvcwatch run` does.
+    logs.configure("json", "info")
+    process.raise_file_limit()
+    with asyncio.Runner(loop_factory=process.loop_factory()) as runner:
+        runner.run(main())
