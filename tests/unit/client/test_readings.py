@@ -228,7 +228,7 @@ def test_a_model_cannot_be_asked_about_without_its_name(protocol: str, model_nam
 
 def test_protocols_are_found_by_name_in_any_case_and_unknown_ones_are_refused() -> None:
     assert named(" V2 ") is PROTOCOLS["v2"]
-    with pytest.raises(UnsupportedProtocol, match=r"Unsupported protocol v3\. Supported here: v1, v2, openai, vllm\."):
+    with pytest.raises(UnsupportedProtocol, match=r"Unsupported protocol v3\. Supported here: v1, v2, openai, vllm, nim, tgi"):
         named("v3")
 
 

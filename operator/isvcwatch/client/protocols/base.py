@@ -52,11 +52,13 @@ class Reading:
         verdict: yes, no, or not an answer to the question.
         reason: CamelCase, from the vocabulary in `isvcwatch.client.protocols.reasons`.
         detail: the server's own words, or what was odd; one line, at most 256 characters; empty where there is nothing to say.
+        proves: False for a yes that any web server could have said: it holds only on a server that is known to say no as well.
     """
 
     verdict: Verdict
     reason: str
     detail: str = ""
+    proves: bool = True
 
 
 class HealthProtocol(Protocol):
@@ -67,6 +69,16 @@ class HealthProtocol(Protocol):
         """The name that settings and annotations use, in lower case."""
         ...
 
+    @property
+    def server_vouches(self) -> bool:
+        """Whether a server that is ready has all its models ready, so that no model need be asked for by its name."""
+        ...
+
+    @property
+    def asks_server_too(self) -> bool:
+        """Whether a model that is ready proves nothing without its server's own health: a list of models stays when the engine has died."""
+        ...
+
     def path(self, question: Question, model_name: str | None = None) -> str | None:
         """The route that asks, relative to the base URL, escaped, with a leading slash; None where the protocol has none."""
         ...
@@ -74,6 +86,22 @@ class HealthProtocol(Protocol):
     def read(self, question: Question, answer: Answer, model_name: str | None = None) -> Reading:
         """What the answer means."""
         ...
+
+
+class ByModel:
+    """A protocol in which each model is asked for by its name."""
+
+    __slots__ = ()
+
+    @property
+    def server_vouches(self) -> bool:
+        """A server may be ready without its model."""
+        return False
+
+    @property
+    def asks_server_too(self) -> bool:
+        """A model that is ready proves that its server is."""
+        return False
 
 
 class UnsupportedProtocol(ValueError):  # noqa: N818 - the name that KServe's SDK gave it

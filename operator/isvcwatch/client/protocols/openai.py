@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from isvcwatch.client.protocols import reasons
 from isvcwatch.client.protocols.base import Answer, Question, Reading, Verdict
+from isvcwatch.client.protocols.foreign import denies_the_model
 from isvcwatch.client.protocols.status import NOT_FOUND, SERVICE_UNAVAILABLE, is_ok, no_answer, not_about_health
 from isvcwatch.client.protocols.urls import escape_segment
 from isvcwatch.client.protocols.words import is_markup, parse_json, server_words
@@ -30,6 +31,16 @@ class OpenAI:
     name: str = "openai"
     model_listed: bool = False
 
+    @property
+    def server_vouches(self) -> bool:
+        """A vLLM serves one model, under each name that it lists; the HuggingFace server may serve several."""
+        return self.model_listed
+
+    @property
+    def asks_server_too(self) -> bool:
+        """The list of models stays as it is when the engine has died."""
+        return self.model_listed
+
     def path(self, question: Question, model_name: str | None = None) -> str | None:
         """The route that asks."""
         if question is not Question.MODEL_READY:
@@ -44,14 +55,14 @@ class OpenAI:
             return Reading(Verdict.NO, _NO[question], server_words(answer.body))
         if reading := not_about_health(answer):
             return reading
-        if answer.status == NOT_FOUND and not (on_health or self.model_listed or _is_missing_route(answer)):
+        if answer.status == NOT_FOUND and not (on_health or self.model_listed) and denies_the_model(answer, model_name):
             return Reading(Verdict.NO, reasons.MODEL_NOT_FOUND, server_words(answer.body))
         if not is_ok(answer.status) or is_markup(answer.body, answer.headers.get("content-type", "")):
             reason = reasons.NOT_FOUND if answer.status == NOT_FOUND else reasons.UNEXPECTED_ANSWER
             return no_answer(reason, f"HTTP {answer.status} {server_words(answer.body)}")
         if self.model_listed and not on_health:
             return _read_list(answer, model_name)
-        return Reading(Verdict.YES, _YES[question])
+        return Reading(Verdict.YES, _YES[question], proves=on_health)
 
 
 _YES = {
@@ -64,11 +75,6 @@ _NO = {
     Question.SERVER_READY: reasons.SERVER_NOT_READY,
     Question.MODEL_READY: reasons.MODEL_NOT_READY,
 }
-
-
-def _is_missing_route(answer: Answer) -> bool:
-    """FastAPI's own 404: the route is absent, nothing is said about the model."""
-    return parse_json(answer.body) == {"detail": "Not Found"}
 
 
 def _read_list(answer: Answer, model_name: str | None) -> Reading:

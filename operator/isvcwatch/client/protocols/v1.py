@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from isvcwatch.client.protocols import reasons
-from isvcwatch.client.protocols.base import Answer, Question, Reading, Verdict
+from isvcwatch.client.protocols.base import Answer, ByModel, Question, Reading, Verdict
+from isvcwatch.client.protocols.foreign import denies_the_model
 from isvcwatch.client.protocols.status import NOT_FOUND, SERVICE_UNAVAILABLE, is_ok, no_answer, not_about_health
 from isvcwatch.client.protocols.truth import truth
 from isvcwatch.client.protocols.urls import escape_segment
@@ -25,7 +26,7 @@ _COMING: Final = frozenset({"START", "LOADING", "UNKNOWN"})
 
 
 @dataclass(frozen=True, slots=True)
-class V1:
+class V1(ByModel):
     """Asks by `/` and `/v1/models/{model}`; V1 has no route for the server's readiness."""
 
     name: str = "v1"
@@ -40,14 +41,13 @@ class V1:
 
     def read(self, question: Question, answer: Answer, model_name: str | None = None) -> Reading:
         """What the answer means; a 200 that is no JSON object is no answer, since any web server could have sent it."""
-        del model_name
         live = question is Question.SERVER_LIVE
         if reading := not_about_health(answer):
             return reading
         if answer.status == SERVICE_UNAVAILABLE:
             reason = reasons.SERVER_NOT_LIVE if live else reasons.MODEL_NOT_READY
             return Reading(Verdict.NO, reason, server_words(answer.body))
-        if answer.status == NOT_FOUND and not live:
+        if answer.status == NOT_FOUND and not live and denies_the_model(answer, model_name):
             return Reading(Verdict.NO, reasons.MODEL_NOT_FOUND, server_words(answer.body))
         if not is_ok(answer.status):
             reason = reasons.NOT_FOUND if answer.status == NOT_FOUND else reasons.UNEXPECTED_ANSWER
@@ -56,7 +56,7 @@ class V1:
         if not isinstance(value, dict):
             kind = "no JSON" if value is NOT_JSON else "no JSON object"
             return no_answer(reasons.UNEXPECTED_ANSWER, f"HTTP {answer.status} with {kind}: {server_words(answer.body)}")
-        return _read_live(value) if live else _read_model(value)
+        return _read_live(value) if live else _read_model(value, model_name)
 
 
 def _read_live(value: dict[str, object]) -> Reading:
@@ -69,12 +69,16 @@ def _read_live(value: dict[str, object]) -> Reading:
     return no_answer(reasons.UNEXPECTED_ANSWER, "the answer has no status that V1 knows")
 
 
-def _read_model(value: dict[str, object]) -> Reading:
+def _read_model(value: dict[str, object], model_name: str | None) -> Reading:
     if "ready" in value:
         ready = truth(value["ready"])
         if ready is None:
             return no_answer(reasons.UNEXPECTED_ANSWER, "the answer's `ready` is neither true nor false")
-        return Reading(Verdict.YES, reasons.MODEL_READY) if ready else Reading(Verdict.NO, reasons.MODEL_NOT_READY)
+        return (
+            Reading(Verdict.YES, reasons.MODEL_READY, proves=value.get("name") == model_name)
+            if ready
+            else Reading(Verdict.NO, reasons.MODEL_NOT_READY)
+        )
     if isinstance(versions := value.get("model_version_status"), list):
         return _read_versions(versions)
     if isinstance(status := value.get("status"), str) and status.strip().lower() == "unhealthy":

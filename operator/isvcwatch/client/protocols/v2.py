@@ -6,12 +6,15 @@ false. The HTTP response body should be empty." KServe answers JSON, and 503 for
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
 from isvcwatch.client.protocols import reasons
-from isvcwatch.client.protocols.base import Answer, Question, Reading, Verdict
-from isvcwatch.client.protocols.status import NOT_FOUND, is_ok, no_answer, not_about_health
+from isvcwatch.client.protocols.base import Answer, ByModel, Question, Reading, Verdict
+from isvcwatch.client.protocols.denial import denial, is_loading
+from isvcwatch.client.protocols.foreign import denies_the_model, is_of_a_router
+from isvcwatch.client.protocols.status import NOT_FOUND, SERVICE_UNAVAILABLE, is_ok, no_answer, not_about_health
 from isvcwatch.client.protocols.truth import truth
 from isvcwatch.client.protocols.urls import escape_segment
 from isvcwatch.client.protocols.words import is_markup, parse_json, server_words
@@ -29,7 +32,7 @@ _NO: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class V2:
+class V2(ByModel):
     """Asks by `/v2/health/live`, `/v2/health/ready` and `/v2/models/{model}/ready`."""
 
     name: str = "v2"
@@ -45,22 +48,35 @@ class V2:
     def read(self, question: Question, answer: Answer, model_name: str | None = None) -> Reading:
         """What the answer means: the status decides, unless the body says otherwise or comes from no model server.
 
-        Triton says 400 for a model unready and unknown alike; MLServer 400 while loading and 404 for unknown; KServe 503 and 404.
+        Triton says 400 for a model unready and unknown alike; MLServer 400 while loading and 404 for unknown; KServe 503 and 404; OpenVINO
+        Model Server 404 for unknown and for one that is not loaded yet.
         """
-        del model_name
         if reading := not_about_health(answer):
             return reading
         if is_ok(answer.status):
-            return _read_ok(question, answer)
-        words = server_words(answer.body)
-        if answer.status == NOT_FOUND:
-            if question is Question.MODEL_READY:
-                return Reading(Verdict.NO, reasons.MODEL_NOT_FOUND, words)
-            return no_answer(reasons.NOT_FOUND, f"HTTP 404 {words}")
-        return Reading(Verdict.NO, _NO[question], words)
+            return _read_ok(question, answer, model_name)
+        return _read_error(question, answer, model_name)
 
 
-def _read_ok(question: Question, answer: Answer) -> Reading:
+def _read_error(question: Question, answer: Answer, model_name: str | None) -> Reading:
+    words = server_words(answer.body)
+    of_model = question is Question.MODEL_READY
+    if answer.status == NOT_FOUND and not (of_model and denies_the_model(answer, model_name)):
+        return no_answer(reasons.NOT_FOUND, f"HTTP 404 {words}")
+    if answer.status != SERVICE_UNAVAILABLE and is_of_a_router(answer):
+        return no_answer(reasons.UNEXPECTED_ANSWER, f"HTTP {answer.status} {words}")
+    if of_model and "not loaded yet" in words:
+        return Reading(Verdict.NO, reasons.MODEL_LOADING, words)
+    if of_model and (answer.status == NOT_FOUND or _UNKNOWN.search(words)):
+        return Reading(Verdict.NO, reasons.MODEL_NOT_FOUND, words)
+    return Reading(Verdict.NO, _NO[question], words)
+
+
+_UNKNOWN: Final = re.compile(r"unknown model.* is not found", re.IGNORECASE)
+"""How Triton says that it has no model of the name, with 400."""
+
+
+def _read_ok(question: Question, answer: Answer, model_name: str | None) -> Reading:
     if is_markup(answer.body, answer.headers.get("content-type", "")):
         return no_answer(reasons.UNEXPECTED_ANSWER, f"HTTP {answer.status} with markup: {server_words(answer.body)}")
     value = parse_json(answer.body)
@@ -71,4 +87,8 @@ def _read_ok(question: Question, answer: Answer) -> Reading:
             return no_answer(reasons.UNEXPECTED_ANSWER, f"the answer's `{key}` is neither true nor false")
         if not said:
             return Reading(Verdict.NO, _NO[question], server_words(answer.body))
-    return Reading(Verdict.YES, _YES[question])
+    if question is not Question.SERVER_LIVE and (said_no := denial(answer.body)):
+        reason = reasons.MODEL_LOADING if question is Question.MODEL_READY and is_loading(said_no) else _NO[question]
+        return Reading(Verdict.NO, reason, server_words(answer.body))
+    proves = question is not Question.MODEL_READY or (isinstance(value, dict) and value.get("name") == model_name)
+    return Reading(Verdict.YES, _YES[question], proves=proves)

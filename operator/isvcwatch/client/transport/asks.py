@@ -32,10 +32,11 @@ class Endpoint(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A GET request.
+    """A request.
 
     Attributes:
         url: what is asked, without credentials.
+        method: GET, or a POST that changes nothing.
         endpoint: where it is sent.
         payload: the request's bytes.
     """
@@ -43,15 +44,20 @@ class Ask:
     url: str
     endpoint: Endpoint
     payload: bytes
+    method: str = "GET"
 
 
-def get(url: str, tls: ssl.SSLContext | None, *, own_host: bool, user_agent: str = "isvcwatch") -> Ask:
-    """A GET of a URL, which can be sent on a kept connection. Never asks for a compressed answer.
+def get(
+    url: str, tls: ssl.SSLContext | None, *, own_host: bool, method: str = "GET", body: bytes = b"", user_agent: str = "isvcwatch"
+) -> Ask:
+    """A question to a URL, which can be sent on a kept connection, and again. Never asks for a compressed answer.
 
     Args:
         url: http or https, escaped, without credentials and fragment.
         tls: the context of an https URL; None for http.
         own_host: what the guard is told of the host.
+        method: the method; one that changes nothing, since it may be sent twice.
+        body: JSON, where there is any.
         user_agent: who asks.
 
     Raises:
@@ -62,11 +68,13 @@ def get(url: str, tls: ssl.SSLContext | None, *, own_host: bool, user_agent: str
     parts = urlsplit(url)
     endpoint = Endpoint(parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme], tls, own_host)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    lines = (
-        f"GET {path} HTTP/1.1",
+    lines = [
+        f"{method} {path} HTTP/1.1",
         f"Host: {parts.netloc}",
         f"User-Agent: {user_agent}",
         "Accept: */*",
         "Accept-Encoding: identity",
-    )
-    return Ask(url, endpoint, ("\r\n".join(lines) + "\r\n\r\n").encode())
+    ]
+    if body:
+        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+    return Ask(url, endpoint, ("\r\n".join(lines) + "\r\n\r\n").encode() + body, method)

@@ -221,19 +221,21 @@ class Transport(httpx.AsyncBaseTransport):
             self._tls = ssl.create_default_context()
         return self._tls
 
-    def ask(self, url: str, *, own_host: bool, tls: ssl.SSLContext | None = None) -> Ask:
-        """A GET, to be made once and sent again and again.
+    def ask(self, url: str, *, own_host: bool, method: str = "GET", body: bytes = b"", tls: ssl.SSLContext | None = None) -> Ask:
+        """A question, to be made once and sent again and again.
 
         Args:
             url: http or https, escaped, without credentials.
             own_host: what the guard is told of its host.
+            method: a method that changes nothing there.
+            body: JSON, where there is any.
             tls: how this server is checked, where not as all the others.
 
         Raises:
             NameNotFoundError: its host is not ASCII.
         """
         secure = url.startswith("https:")
-        return asks.get(url, (tls or self.tls) if secure else None, own_host=own_host)
+        return asks.get(url, (tls or self.tls) if secure else None, own_host=own_host, method=method, body=body)
 
     def start(
         self, ask: Ask, timeout: float, done: Done, *, doubt_after: float = math.inf, doubt: Callable[[], None] | None = None

@@ -1,0 +1,67 @@
+"""A container's own readiness route, where nothing else is known of its server: its owner says that it tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from isvcwatch.client.protocols import reasons
+from isvcwatch.client.protocols.base import Answer, Question, Reading, Verdict
+from isvcwatch.client.protocols.health import HealthRoutes, no
+from isvcwatch.client.protocols.status import OK_BELOW, SERVER_ERROR_FROM
+
+if TYPE_CHECKING:
+    from isvcwatch.client.protocols.base import HealthProtocol
+
+NAME: Final = "declared"
+
+NO_SUCH_MODEL: Final = "isvcwatch-asks-for-a-model-that-can-not-exist"
+"""A server that says yes to this says yes to anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """Asks by the path of a `readinessProbe.httpGet`.
+
+    Attributes:
+        ready: the path.
+    """
+
+    ready: str
+    name: str = NAME
+
+    @property
+    def server_vouches(self) -> bool:
+        """The route is the container's."""
+        return True
+
+    @property
+    def asks_server_too(self) -> bool:
+        """The container is what is asked."""
+        return False
+
+    def path(self, question: Question, model_name: str | None = None) -> str | None:
+        """The route, for each question; for a model that can't exist one that can't either."""
+        del question
+        return f"/{NO_SUCH_MODEL}" if model_name == NO_SUCH_MODEL else self.ready
+
+    def read(self, question: Question, answer: Answer, model_name: str | None = None) -> Reading:
+        """What the answer means: a server error says no, as it does to the kubelet; a 2xx says yes, unless its body says otherwise."""
+        if answer.status >= SERVER_ERROR_FROM:
+            return no(question, answer)
+        reading = HealthRoutes(self.name, self.ready, self.ready).read(question, answer, model_name)
+        if reading.verdict is Verdict.NO_ANSWER and reading.reason == reasons.UNEXPECTED_ANSWER and answer.status < OK_BELOW:
+            return Reading(Verdict.YES, _YES[question], proves=False)  # a page is as good an answer as any here
+        return replace(reading, proves=reading.verdict is not Verdict.YES)
+
+
+_YES: Final = {
+    Question.SERVER_LIVE: reasons.SERVER_LIVE,
+    Question.SERVER_READY: reasons.SERVER_READY,
+    Question.MODEL_READY: reasons.MODEL_READY,
+}
+
+
+def by_path(path: str) -> HealthProtocol:
+    """The protocol of a readiness route."""
+    return Declared(path if path.startswith("/") else f"/{path}")

@@ -1,0 +1,64 @@
+"""Tells a model server's own error from a router's or a proxy's, which says nothing about a model.
+
+Sources: FastAPI (`{"detail": "Not Found"}`), Triton and grpc-gateway (`Not Found`), OpenVINO Model Server (`Invalid request URL`, 400),
+TensorFlow Serving (`Malformed request: GET /x`, 400), llama.cpp (`File Not Found`), TorchServe (`Requested resource is not found`), nginx
+and Apache (HTML), Go's net/http (`404 page not found`; `Client sent an HTTP request to an HTTPS server.`, 400), Envoy, and routers that
+answer with an empty body.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from isvcwatch.client.protocols.words import NOT_JSON, is_markup, parse_json, server_words
+
+if TYPE_CHECKING:
+    from isvcwatch.client.protocols.base import Answer
+
+_ROUTERS: Final = (
+    "not found",
+    "method not allowed",
+    "unsupported method",
+    "file not found",
+    "invalid request url",
+    "malformed request",
+    "requested resource is not found",
+    "requested method is not allowed",
+    "no route",
+    "unimplemented",
+)
+"""How routers begin."""
+
+_ROUTE: Final = re.compile(r"\S*/\S*")
+"""A path or a URL in a sentence: what was asked for, repeated."""
+
+_A_MODEL: Final = re.compile(r"\b(model|servable)s?\b", re.IGNORECASE)
+
+_OLD_KSERVE: Final = re.compile(r"\bmodel with name .+ does not exist\b", re.IGNORECASE)
+"""KServe up to 0.8 says this in HTML (Tornado)."""
+
+
+def denies_the_model(answer: Answer, model_name: str | None) -> bool:
+    """Whether a 404 is about the model, in the server's own words; any other only says that there is no such route.
+
+    Args:
+        answer: a 404.
+        model_name: the name that was asked for.
+    """
+    if is_markup(answer.body, answer.headers.get("content-type", "")):
+        return _OLD_KSERVE.search(server_words(answer.body)) is not None
+    if parse_json(answer.body) is NOT_JSON or is_of_a_router(answer):
+        return False
+    words = server_words(answer.body)
+    named = bool(model_name) and re.search(rf"(?<!\w){re.escape(model_name or '')}(?!\w)", words) is not None
+    return named or _A_MODEL.search(_ROUTE.sub(" ", words)) is not None
+
+
+def is_of_a_router(answer: Answer) -> bool:
+    """Whether an error is a router's or a proxy's: markup, plain text, or words that routers use. An empty body is nobody's."""
+    if not answer.body.strip():
+        return False
+    if is_markup(answer.body, answer.headers.get("content-type", "")) or parse_json(answer.body) is NOT_JSON:
+        return True
+    return server_words(answer.body).lower().startswith(_ROUTERS)
