@@ -18,7 +18,7 @@ demo: $(READY) ## three models on a real API server; one falls ill and recovers 
 test: unit real ## all tests, on real parts
 
 unit: $(READY) ## the tests that need nothing but Python, and their coverage
-	@$(BIN)/coverage run -m pytest -q tests/unit tests/shipping
+	@$(BIN)/coverage run -m pytest -q tests/unit tests/shipping tests/corpus
 	@$(BIN)/coverage report --fail-under=95
 
 real: $(READY) ## the tests on a real API server and real model servers

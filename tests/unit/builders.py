@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from isvcwatch.core.conditions import SEVERITY, Condition, ConditionType, Status
 from isvcwatch.core.health import Finding, Round
-from isvcwatch.core.objects import ComponentSpec, DeploymentMode, InferenceService
+from isvcwatch.core.objects import ComponentSpec, Container, DeploymentMode, InferenceService, Port
 from isvcwatch.core.policy import ProbePolicy
 from isvcwatch.core.reasons import Reason
 from isvcwatch.core.targets import Component, Hop, Target
@@ -53,6 +53,20 @@ def isvc(**changes: Any) -> InferenceService:  # noqa: ANN401 -- any field
         has_status=True,
     )
     return replace(usual, **changes)
+
+
+def component(
+    arguments: Sequence[str] = (),
+    port: int | None = None,
+    environment: dict[str, str] | None = None,
+    **fields: Any,  # noqa: ANN401 -- any field
+) -> ComponentSpec:
+    """A component whose container has these arguments, this port and this environment."""
+    return ComponentSpec(server=container(arguments, port, environment), **fields)
+
+
+def container(arguments: Sequence[str] = (), port: int | None = None, environment: dict[str, str] | None = None) -> Container:
+    return Container(args=tuple(arguments), environment=environment or {}, ports=() if port is None else (Port(port),))
 
 
 def annotated(**annotations: str) -> InferenceService:

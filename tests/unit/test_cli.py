@@ -86,7 +86,8 @@ class TestCheck:
         [
             (answering(b""), cli.EXIT_READY, "ModelReady"),
             (answering(b'{"error":"not yet"}', "503 Service Unavailable"), cli.EXIT_NOT_READY, "answered 503: not yet"),
-            (answering(b"", "404 Not Found"), cli.EXIT_NOT_READY, "ModelNotFound"),
+            (answering(b'{"error":"Model iris not found"}', "404 Not Found"), cli.EXIT_NOT_READY, "ModelNotFound"),
+            (answering(b"", "404 Not Found"), cli.EXIT_UNKNOWN, "RouteNotFound"),
             (answering(b"", "401 Unauthorized"), cli.EXIT_UNKNOWN, "Unauthorized"),
             (answering(b"", "302 Found"), cli.EXIT_UNKNOWN, "Redirected"),
             (b"no HTTP\r\n\r\n", cli.EXIT_UNKNOWN, "InvalidAnswer"),
@@ -126,7 +127,7 @@ class TestCheck:
             (["http://"], "no host"),
             (["http://h:port"], "not valid"),
             (["http://me:hunter2@h"], "without a user name or password"),
-            (["http://h", "--protocol", "v9"], "Supported here: v1, v2, openai, vllm."),
+            (["http://h", "--protocol", "v9"], "Supported here: v1, v2, openai, vllm, nim, tgi"),
             (["http://h", "--timeout", "soon"], "--timeout=soon: write a number of seconds"),
             (["http://h", "--timeout", "0"], "--timeout=0: write a time from"),
             (["http://127.0.0.1:1", "--model", ""], "name the model"),
@@ -218,7 +219,7 @@ class TestExplain:
 
     def test_one_that_is_misconfigured_says_what_to_write(self) -> None:
         wrong = annotated(protocol="v9")
-        assert "write one of v1, v2, openai, vllm (InvalidAnnotation)" in describe(wrong, derive(wrong, None, DEFAULTS))
+        assert "write one of v1, v2, openai, vllm, nim, tgi" in describe(wrong, derive(wrong, None, DEFAULTS))
 
 
 class TestRun:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from isvcwatch import settings
+from isvcwatch.client.protocols import named
 from isvcwatch.core import overrides
 from isvcwatch.core.reasons import MEANINGS, EventReason, Reason
 from isvcwatch.telemetry.metrics import Metrics
@@ -42,6 +43,14 @@ def test_every_flag_stands_in_the_readme_with_its_variable(option: settings.Opti
 @pytest.mark.parametrize("annotation", sorted(overrides.KNOWN))
 def test_every_annotation_stands_in_the_readme(annotation: str) -> None:
     assert annotation in README or annotation.removeprefix(overrides.PREFIX) in README
+
+
+@pytest.mark.parametrize("protocol", overrides.PROTOCOLS)
+def test_every_protocol_has_a_row_that_says_how_it_is_asked(protocol: str) -> None:
+    servers = CONDITIONS[CONDITIONS.index("## Servers") : CONDITIONS.index("## Events")]
+    (row,) = [line for line in servers.splitlines() if line.startswith("|") and f"`{protocol}`" in line.split("|")[1]]
+    vouches = named(protocol).server_vouches
+    assert row.split("|")[4].strip() == ("yes" if vouches else "no")
 
 
 def test_every_metric_of_ours_stands_in_the_readme() -> None:

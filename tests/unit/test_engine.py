@@ -111,7 +111,11 @@ async def test_a_service_that_is_gone_is_asked_no_more_and_leaves_no_series() ->
 
 @pytest.mark.parametrize("hangs", [True, False])
 async def test_a_server_that_hangs_disturbs_no_other(hangs: bool) -> None:
-    async with steady_server(READY) as well, steady_server(b"" if hangs else UNREADY) as ill, stage() as on:
+    async with (
+        steady_server(answering(b'{"name":"well","ready":true}')) as well,
+        steady_server(b"" if hangs else UNREADY) as ill,
+        stage() as on,
+    ):
         on.hear("well", well.url)
         on.hear("ill", ill.url)
         await on.until(lambda: on.status("ill") is Status.FALSE)

@@ -21,6 +21,60 @@ class DeploymentMode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Port:
+    """A container's declared port.
+
+    Attributes:
+        number: the port.
+        name: its name; one with `grpc` or `h2c` in it is gRPC to KServe.
+    """
+
+    number: int
+    name: str = ""
+
+    @property
+    def is_grpc(self) -> bool:
+        """Whether KServe takes it for gRPC, which its name tells."""
+        return "grpc" in self.name or "h2c" in self.name
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyRoute:
+    """A container's own `readinessProbe.httpGet`.
+
+    Attributes:
+        path: the path.
+        port: a port's number, or its name.
+        scheme: `http` or `https`.
+    """
+
+    path: str
+    port: int | str
+    scheme: str = "http"
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container that serves models, as far as asking it needs.
+
+    Attributes:
+        image: the image's name.
+        command: `command`; empty where the image's own entry point runs.
+        args: `args`.
+        environment: the plain environment variables.
+        ports: the declared ports, in order.
+        ready: its own readiness route.
+    """
+
+    image: str = ""
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    ports: tuple[Port, ...] = ()
+    ready: ReadyRoute | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ComponentSpec:
     """A predictor or a transformer, as specified.
 
@@ -28,17 +82,19 @@ class ComponentSpec:
         min_replicas: `minReplicas`, None where unset.
         model_format: `model.modelFormat.name` in lower case, or an old style key (`sklearn`, ...); empty for a custom container.
         protocol_version: `model.protocolVersion` in lower case.
-        arguments: the container's `args` and `command`.
-        environment: the container's plain environment variables.
-        port: the first declared container port.
+        name: `predictor.name`, which becomes part of the Service's name.
+        has_storage: whether it says where its model is; a server of many models is started without.
+        server: the container with the model server; where there is a runtime, what the service adds to it.
+        collocated: the `transformer-container` beside it, which is then what the Service exposes.
     """
 
     min_replicas: int | None = None
     model_format: str = ""
     protocol_version: str = ""
-    arguments: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    port: int | None = None
+    name: str = ""
+    has_storage: bool = False
+    server: Container = field(default_factory=Container)
+    collocated: Container | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +114,16 @@ class Runtime:
         server_type: `spec.builtInAdapter.serverType` in lower case, else empty.
         protocol_versions: `spec.protocolVersions` in lower case.
         model_formats: the names of `spec.supportedModelFormats` in lower case.
-        port: the first declared port of its model container.
-        arguments: that container's `args` and `command`.
-        environment: that container's plain environment variables.
+        server: its model container.
+        collocated: its `transformer-container`.
     """
 
     key: RuntimeKey
     server_type: str = ""
     protocol_versions: tuple[str, ...] = ()
     model_formats: tuple[str, ...] = ()
-    port: int | None = None
-    arguments: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
+    server: Container = field(default_factory=Container)
+    collocated: Container | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +133,8 @@ class InferenceService:
     Attributes:
         uid: never empty.
         resource_version: guards writes.
-        annotations: those that say something to us: our own, and KServe's and Knative's on deploying, stopping and scaling.
+        annotations: all but the very long ones: our own, KServe's and Knative's, and those that a runtime's arguments are filled from.
+        labels: all, likewise.
         deleting: a deletionTimestamp is set.
         stopped: the annotation or the condition says so.
         mode: None where neither status nor annotation tells.
@@ -99,6 +154,7 @@ class InferenceService:
     name: str
     resource_version: str
     annotations: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
     deleting: bool = False
     stopped: bool = False
     mode: DeploymentMode | None = None

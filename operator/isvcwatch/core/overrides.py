@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
 
+from isvcwatch.client import protocols
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -19,7 +21,8 @@ PREFIX: Final = "isvcwatch.dev/"
 URL: Final = PREFIX + "url"
 PROTOCOL: Final = PREFIX + "protocol"
 MODEL_NAME: Final = PREFIX + "model-name"
-PROTOCOLS: Final = ("v1", "v2", "openai", "vllm")
+PROTOCOLS: Final = tuple(protocols.PROTOCOLS)
+"""What the annotation may say: every protocol that there is."""
 
 SHORTEST_PERIOD: Final = 1.0
 """Seconds; a tenant's annotation must not turn the watcher into a load generator."""

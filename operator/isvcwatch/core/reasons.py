@@ -27,6 +27,9 @@ class Reason(StrEnum):
     TOO_MANY_REQUESTS = "TooManyRequests"
     UNEXPECTED_ANSWER = "UnexpectedAnswer"
     NO_SUCH_ROUTE = "NoSuchRoute"
+    UNKNOWN_SERVER = "UnknownServer"
+    MODEL_NAME_UNKNOWN = "ModelNameUnknown"
+    MODELS_DISAGREE = "ModelsDisagree"
     # It did not answer.
     CONNECTION_REFUSED = "ConnectionRefused"
     CONNECTION_LOST = "ConnectionLost"
@@ -76,6 +79,9 @@ MEANINGS: Final[dict[Reason, str]] = {
     Reason.TOO_MANY_REQUESTS: "429: the server is turning requests away, so its health can't be told",
     Reason.UNEXPECTED_ANSWER: "the answer is not one that this protocol has: something else is listening there",
     Reason.NO_SUCH_ROUTE: "this protocol has no way to ask",
+    Reason.UNKNOWN_SERVER: "something answers there, but not as any model server that isvcwatch knows, nor by a readiness route of its own",
+    Reason.MODEL_NAME_UNKNOWN: "the server does not know the name that was guessed for the model, and can't be asked for its own",
+    Reason.MODELS_DISAGREE: "the server has several models, some ready and some not, and which of them is the service's is not known",
     Reason.CONNECTION_REFUSED: "nothing listens at the address: no pod is ready behind the Service",
     Reason.CONNECTION_LOST: "the connection was closed or reset before the answer was complete",
     Reason.UNREACHABLE: "the network has no way to the address",

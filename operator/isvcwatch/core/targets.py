@@ -28,6 +28,13 @@ class Hop:
         protocol: one of `overrides.PROTOCOLS`.
         model_name: the name that the server knows its model by.
         own_host: whether the host is a Service in the object's own namespace; any other must resolve into an allowed range.
+        protocol_certain: whether the server is known to speak the protocol; a guess is looked into where an answer contradicts it.
+        name_certain: whether the server is known to go by that name, likewise.
+        address_certain: whether the host is a Service that KServe makes.
+        other_urls: base URLs at which the server may be as well, tried where nothing answers at `base_url`.
+        ready_path: the path of the container's own readiness route; empty where it has none that is reached at `base_url`.
+        has_model: whether a model is to be there; a server that is started without one has those that others add.
+        may_sleep: whether nothing may listen without anything being wrong, since an autoscaler of others may have taken it to zero.
     """
 
     component: Component
@@ -35,6 +42,13 @@ class Hop:
     protocol: str
     model_name: str
     own_host: bool
+    protocol_certain: bool = True
+    name_certain: bool = True
+    address_certain: bool = True
+    other_urls: tuple[str, ...] = ()
+    ready_path: str = ""
+    has_model: bool = True
+    may_sleep: bool = False
 
 
 @dataclass(frozen=True, slots=True)

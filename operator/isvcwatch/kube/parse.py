@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from isvcwatch.core.conditions import Condition
-from isvcwatch.core.derive import AUTOSCALER_CLASS, MIN_SCALE
-from isvcwatch.core.objects import ComponentSpec, DeploymentMode, InferenceService, Runtime, RuntimeKey
-from isvcwatch.core.overrides import PREFIX
+from isvcwatch.core.objects import ComponentSpec, Container, DeploymentMode, InferenceService, Port, ReadyRoute, Runtime, RuntimeKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEPLOYMENT_MODE: Final = "serving.kserve.io/deploymentMode"
 STOP: Final = "serving.kserve.io/stop"
+SERVER_TYPE: Final = "serving.kserve.io/server-type"
 
 MODES: Final[Mapping[str, DeploymentMode]] = {
     "standard": DeploymentMode.STANDARD,
@@ -24,8 +23,16 @@ MODES: Final[Mapping[str, DeploymentMode]] = {
 }
 """KServe's names, present and former, in lower case."""
 
-MODEL_CONTAINERS: Final = ("kserve-container", "transformer-container")
-"""The containers whose ports, arguments and environment are the model server's."""
+SERVER: Final = "kserve-container"
+"""The container with the model server; where none has this name, the first."""
+
+COLLOCATED: Final = "transformer-container"
+"""A transformer in the predictor's own pod: KServe then exposes it, and not the server behind it."""
+
+LONGEST_NOTE: Final = 1024
+"""Characters of an annotation's value that is kept: whole manifests are noted down there, by kubectl among others."""
+
+STORAGE: Final = ("storageUri", "storageUris", "storage")
 
 OLD_STYLE: Final = (
     "sklearn", "xgboost", "tensorflow", "pytorch", "onnx", "pmml", "lightgbm", "paddle", "triton", "huggingface",
@@ -45,7 +52,8 @@ def inference_service(raw: Mapping[str, Any]) -> InferenceService:
         namespace=_text(metadata, "namespace"),
         name=_text(metadata, "name"),
         resource_version=_text(metadata, "resourceVersion"),
-        annotations={k: v for k, v in noted.items() if k.startswith(PREFIX) or k in {AUTOSCALER_CLASS, MIN_SCALE}},
+        annotations={k: v for k, v in noted.items() if len(v) <= LONGEST_NOTE},
+        labels={str(k): str(v) for k, v in _map(metadata, "labels").items()},
         deleting=bool(metadata.get("deletionTimestamp")),
         stopped=noted.get(STOP, "").lower() == "true" or any(c and (c.type, c.status) == ("Stopped", "True") for c in conditions or ()),
         mode=_mode(status, noted),
@@ -64,15 +72,13 @@ def inference_service(raw: Mapping[str, Any]) -> InferenceService:
 def runtime(raw: Mapping[str, Any]) -> Runtime:
     """A ServingRuntime or a ClusterServingRuntime."""
     metadata, spec = _map(raw, "metadata"), _map(raw, "spec")
-    container = _model_container(spec)
     return Runtime(
         key=RuntimeKey(_text(metadata, "namespace"), _text(metadata, "name")),
-        server_type=_text(_map(spec, "builtInAdapter"), "serverType").lower(),
+        server_type=(_text(_map(spec, "builtInAdapter"), "serverType") or _text(_map(metadata, "annotations"), SERVER_TYPE)).lower(),
         protocol_versions=tuple(v.lower() for v in _texts(spec, "protocolVersions")),
         model_formats=tuple(_text(f, "name").lower() for f in _maps(spec, "supportedModelFormats")),
-        port=_port(container),
-        arguments=_arguments(container),
-        environment=_environment(container),
+        server=_container(_server(spec)),
+        collocated=_collocated(spec),
     )
 
 
@@ -121,34 +127,44 @@ def _runtime_key(status: Mapping[str, Any], predictor: Mapping[str, Any], namesp
 
 def _component(raw: Mapping[str, Any]) -> ComponentSpec:
     model, old_style = _map(raw, "model"), next((k for k in OLD_STYLE if isinstance(raw.get(k), dict)), "")
-    container = model or _map(raw, old_style) or _model_container(raw)
+    server = model or _map(raw, old_style) or _server(raw)
     replicas = raw.get("minReplicas")
     return ComponentSpec(
         min_replicas=replicas if isinstance(replicas, int) else None,
         model_format=(_text(_map(model, "modelFormat"), "name") or old_style).lower(),
-        protocol_version=_text(container, "protocolVersion").lower(),
-        arguments=_arguments(container),
-        environment=_environment(container),
-        port=_port(container),
+        protocol_version=_text(server, "protocolVersion").lower(),
+        name=_text(raw, "name"),
+        has_storage=any(server.get(field) for field in STORAGE),
+        server=_container(server),
+        collocated=_collocated(raw),
     )
 
 
-def _model_container(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+def _server(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     containers = _maps(raw, "containers")
-    return next((c for c in containers if c.get("name") in MODEL_CONTAINERS), containers[0] if containers else {})
+    return next((c for c in containers if c.get("name") == SERVER), containers[0] if containers else {})
 
 
-def _arguments(container: Mapping[str, Any]) -> tuple[str, ...]:
-    return (*_texts(container, "command"), *_texts(container, "args"))
+def _collocated(raw: Mapping[str, Any]) -> Container | None:
+    return next((_container(c) for c in _maps(raw, "containers") if c.get("name") == COLLOCATED), None)
 
 
-def _environment(container: Mapping[str, Any]) -> dict[str, str]:
-    return {_text(e, "name"): _text(e, "value") for e in _maps(container, "env") if _text(e, "value")}
+def _container(raw: Mapping[str, Any]) -> Container:
+    return Container(
+        image=_text(raw, "image"),
+        command=tuple(_texts(raw, "command")),
+        args=tuple(_texts(raw, "args")),
+        environment={_text(e, "name"): _text(e, "value") for e in _maps(raw, "env") if _text(e, "value")},
+        ports=tuple(Port(number, _text(p, "name")) for p in _maps(raw, "ports") if isinstance(number := p.get("containerPort"), int)),
+        ready=_ready(_map(_map(raw, "readinessProbe"), "httpGet")),
+    )
 
 
-def _port(container: Mapping[str, Any]) -> int | None:
-    ports = [p.get("containerPort") for p in _maps(container, "ports")]
-    return next((p for p in ports if isinstance(p, int)), None)
+def _ready(raw: Mapping[str, Any]) -> ReadyRoute | None:
+    port = raw.get("port")
+    if not isinstance(port, int | str):
+        return None
+    return ReadyRoute(_text(raw, "path") or "/", port, _text(raw, "scheme").lower() or "http")
 
 
 def _map(raw: Mapping[str, Any], field: str) -> Mapping[str, Any]:

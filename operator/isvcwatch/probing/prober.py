@@ -10,19 +10,22 @@ from typing import TYPE_CHECKING, Final, Protocol, overload
 
 import structlog
 
-from isvcwatch.client.transport import ExhaustedError
+from isvcwatch.client.protocols import declared
+from isvcwatch.client.transport import ExhaustedError, WireError
 from isvcwatch.core.conditions import Status
 from isvcwatch.core.health import Finding, Round
 from isvcwatch.core.reasons import Reason
+from isvcwatch.probing.discovery import Look
 from isvcwatch.probing.failures import CRASHED, NOTHING_LISTENS
-from isvcwatch.probing.rungs import WELL, Asker, Ladder
+from isvcwatch.probing.rungs import Asker, Ladder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from isvcwatch.client.protocols import Answer
-    from isvcwatch.client.transport import Ask, WireError
-    from isvcwatch.core.targets import Component, Target
+    from isvcwatch.client.transport import Ask
+    from isvcwatch.core.targets import Component, Hop, Target
+    from isvcwatch.probing.discovery import Cancellable, Learned
     from isvcwatch.probing.rungs import Rung
 
     Done = Callable[[Round | None], None]
@@ -38,20 +41,6 @@ EXHAUSTED_SAID_EVERY: Final = 60.0
 
 EXPLAIN_EVERY: Final = 30.0
 """Seconds after which a failure that lasts is explained anew: the server's own health, between two turns of its model's."""
-
-ALL_WELL: Final = Round(
-    Finding(Status.TRUE, Reason.SERVER_LIVE, "the server answers"),
-    Finding(Status.TRUE, Reason.SERVER_READY, "the server serves its model"),
-    WELL[Reason.MODEL_READY],
-)
-"""A model that answers ready has proved its server live and ready."""
-
-
-class Cancellable(Protocol):
-    """What is under way and can be given up."""
-
-    def cancel(self) -> None:
-        """Give it up; nobody is called back."""
 
 
 class Transport(Asker, Protocol):
@@ -75,23 +64,31 @@ class Metrics(Protocol):
     def probe(self, outcome: str, seconds: float) -> None:
         """A request ended with this reason after so long."""
 
+    def inquired(self) -> None:
+        """A request of a closer look is sent."""
+
+    def looked(self, result: str) -> None:
+        """A closer look ended: the server was `recognised`, is `unknown`, or was found by what is `declared`."""
+
 
 class Plan:
     """A target's servers, made ready to be asked; lasts as long as the target is as it is.
 
     Attributes:
+        target: what it is made of.
         ladders: one a hop, entry first.
         timeout: seconds for each request.
         host: what the entry's connections have in common, to bound those at one address.
         unsure: whether a failure is to be explained in any case, since a verdict is being confirmed.
     """
 
-    __slots__ = ("host", "ladders", "timeout", "unsure")
+    __slots__ = ("host", "ladders", "target", "timeout", "unsure")
 
     def __init__(self, asker: Asker, target: Target) -> None:
+        self.target = target
         self.ladders = tuple(Ladder(asker, hop) for hop in target.hops)
         self.timeout = target.policy.timeout
-        ask = self.ladders[0].model.ask
+        ask = self.ladders[0].models[0].ask
         self.host = ask.endpoint if ask is not None else None
         self.unsure = True
 
@@ -122,6 +119,20 @@ class Prober:
             return _Climb(self, plan, plan.ladders[0], done, doubt_after, doubt)
         return _Joint(self, plan, done, doubt_after, doubt)
 
+    def say_learned(self, plan: Plan, learned: Learned) -> None:
+        """A closer look has ended: count it, and say what came of it."""
+        by_its_own_route = learned.hops[0].protocol == declared.NAME
+        self.metrics.looked("declared" if by_its_own_route else "recognised" if learned.server else "unknown")
+        log.info(
+            "looked_closer",
+            namespace=plan.target.namespace,
+            name=plan.target.name,
+            server=learned.server or None,
+            protocol=learned.hops[0].protocol,
+            models=list(learned.models) if learned.models is not None else None,
+            so=learned.note or None,
+        )
+
     def exhausted(self, error: ExhaustedError) -> None:
         """The watcher itself can't ask: say so, once in a while."""
         if self.clock() - self._exhausted_said >= EXHAUSTED_SAID_EVERY:
@@ -140,7 +151,9 @@ class _Climb:
         "_doubt_after",
         "_ladder",
         "_live",
+        "_looked",
         "_model",
+        "_models",
         "_plan",
         "_prober",
         "_ready",
@@ -163,40 +176,79 @@ class _Climb:
         self._doubt_after = doubt_after
         self._doubt = doubt
         self._descended = False
+        self._looked = False
         self._model: Finding | None = None
+        self._models: dict[int, Finding] = {}
         self._live: Finding | None = None
         self._ready: Finding | None = None
         self._began = prober.clock()
-        self._under_way = [self._start_model()]
+        self._under_way = self._start_models()
 
     def cancel(self) -> None:
         """Give up what is under way."""
         for exchange in self._under_way:
             exchange.cancel()
+        if self._ladder.looker is self:
+            self._ladder.looker = None
 
-    def _start_model(self) -> Cancellable:
-        rung = self._ladder.model
-        if rung.ask is None:
-            return asyncio.get_running_loop().call_soon(self._model_known)
-        return self._start(rung.ask, self._model_came)
+    def _start_models(self) -> list[Cancellable]:
+        """Ask for the model; for each where there are several."""
+        started: list[Cancellable] = []
+        for number, rung in enumerate(self._ladder.models):
+            if rung.ask is None:
+                started.append(asyncio.get_running_loop().call_soon(self._model_known, rung))
+                break
+            started.append(self._start(rung.ask, functools.partial(self._model_came, number)))
+        return started
 
     def _start(self, ask: Ask, came: Callable[[Answer | WireError], None]) -> Cancellable:
         doubt = self._doubted if self._doubt else None
         return self._prober.transport.start(ask, self._plan.timeout, came, doubt_after=self._doubt_after, doubt=doubt)
 
-    def _model_known(self) -> None:
-        known = self._ladder.model.known or CRASHED
-        self._end(Round(known, known, known))
+    def _model_known(self, rung: Rung) -> None:
+        known = rung.known or CRASHED
+        if known.reason == Reason.NO_SUCH_ROUTE:  # its server can be asked for
+            self._model = known
+            self._descend()
+        else:
+            self._end(Round(known, known, known))
 
-    def _model_came(self, came: Answer | WireError) -> None:
-        model = self._read(self._ladder.model, came, self._began)
+    def _model_came(self, number: int, came: Answer | WireError) -> None:
+        rungs = self._ladder.models
+        model = self._read(rungs[number], came, self._began)
         if model is None:
             self._end(None)
-        elif model.status is Status.TRUE and not self._ladder.asked_as_well:
-            self._ladder.explained = ""
-            self._end(ALL_WELL)
-        elif model.reason in NOTHING_LISTENS:
-            self._ladder.explained = ""
+        elif len(rungs) == 1:
+            self._weigh(model)
+        else:
+            self._models[number] = model
+            if len(self._models) == len(rungs):
+                self._weigh(_together(self._models))
+
+    def _weigh(self, model: Finding) -> None:
+        """Take what was found for what it is worth: a yes that anything would say is none, and a no to a guess is looked into."""
+        ladder = self._ladder
+        if model.status is Status.TRUE:
+            if ladder.proof is None and not all(rung.proves for rung in ladder.models):
+                self._ask_the_impossible(model)
+                return
+            if ladder.proof is not False:
+                ladder.is_well()
+                self._settle(model)
+                return
+            model = _worthless(ladder.hop)
+        if not self._looked and ladder.wants_look(model, self._prober.clock()):
+            self._look_closer(model)
+        else:
+            self._settle(ladder.tempered(model))
+
+    def _settle(self, model: Finding) -> None:
+        ladder = self._ladder
+        if model.status is Status.TRUE and not ladder.asked_as_well:
+            ladder.explained = ""
+            self._end(ladder.well(model))
+        elif model.reason in NOTHING_LISTENS or ladder.is_of_no_server(model):
+            ladder.explained = ""
             self._end(Round(model, model, model))
         else:
             self._model = model
@@ -206,6 +258,55 @@ class _Climb:
                 self._descend()
             else:
                 self._end(Round(None, None, model))
+
+    def _ask_the_impossible(self, model: Finding) -> None:
+        """Before a first yes counts: whether the server says it to anything."""
+        rung = self._ladder.impossible()
+        began = self._prober.clock()
+
+        def came(answer: Answer | WireError) -> None:
+            found = self._read(rung, answer, began)
+            if found is None:
+                self._end(None)
+            elif isinstance(answer, WireError):
+                self._settle(Finding(Status.UNKNOWN, found.reason, found.message))
+            else:
+                self._ladder.proof = found.status is not Status.TRUE
+                self._weigh(model)
+
+        if rung.ask is None:
+            self._ladder.proof = True
+            self._weigh(model)
+        else:
+            self._under_way.append(self._start(rung.ask, came))
+
+    def _look_closer(self, model: Finding) -> None:
+        """Find out what can be known of the server, and ask again by that."""
+        ladder, prober = self._ladder, self._prober
+        for exchange in self._under_way:
+            exchange.cancel()
+        self._looked = True
+        ladder.looker = self
+        self._descended = False
+        self._live = self._ready = None
+
+        def start(ask: Ask, came: Callable[[Answer | WireError], None]) -> Cancellable:
+            prober.metrics.inquired()
+            return prober.transport.start(ask, self._plan.timeout, came)
+
+        def done(learned: Learned | None) -> None:
+            ladder.looker = None
+            if learned is None:
+                self._settle(CRASHED)
+                return
+            ladder.learn(learned, prober.clock())
+            prober.say_learned(self._plan, learned)
+            self._models.clear()
+            self._began = prober.clock()
+            self._under_way = self._start_models()
+
+        self._under_way = []
+        self._under_way = [Look(ladder.guess(), model, prober.transport.ask, start, done), *self._under_way]
 
     def _doubted(self) -> None:
         """Nothing has come back for a while: begin to explain what will most likely be a failure."""
@@ -304,6 +405,25 @@ class _Joint:
                     _naming(found.server_live, component), _naming(found.server_ready, component), _naming(found.model_ready, component)
                 )
         return self._found[0]
+
+
+def _together(found: dict[int, Finding]) -> Finding:
+    """What several models come to, where it is not known which is the service's: what they agree on."""
+    models = [found[number] for number in sorted(found)]
+    worst = next((model for model in models if model.status is not Status.TRUE), None)
+    if worst is None:
+        return models[0]
+    if any(model.status is Status.TRUE for model in models):
+        return Finding(Status.UNKNOWN, Reason.MODELS_DISAGREE, f"not all models of the server are ready: {worst.message}")
+    return worst
+
+
+def _worthless(hop: Hop) -> Finding:
+    return Finding(
+        Status.UNKNOWN,
+        Reason.UNEXPECTED_ANSWER,
+        f"{hop.base_url} says yes for a model that can't exist as well as for `{hop.model_name}`: its yes means nothing",
+    )
 
 
 def _meaning(rung: Rung, came: Answer | WireError) -> Finding | None:

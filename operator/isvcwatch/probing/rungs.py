@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
-from isvcwatch.client.protocols import Question, Verdict, named
+from isvcwatch.client.protocols import Question, Verdict, declared
 from isvcwatch.client.protocols import reasons as words
 from isvcwatch.client.protocols.urls import join_url, parse_base_url
 from isvcwatch.client.transport import ExhaustedError, WireError
 from isvcwatch.core.conditions import Status
-from isvcwatch.core.health import Finding
+from isvcwatch.core.health import Finding, Round
 from isvcwatch.core.reasons import MEANINGS, Reason
 from isvcwatch.probing import failures
+from isvcwatch.probing.discovery import Learned, contradicts, protocol_of, tempered
 
 if TYPE_CHECKING:
     from isvcwatch.client.protocols import Answer
@@ -26,15 +29,30 @@ WELL: Final = {
 }
 """What there is to find where all is well, made once."""
 
+SERVES: Final = (
+    Finding(Status.TRUE, Reason.SERVER_LIVE, "the server answers"),
+    Finding(Status.TRUE, Reason.SERVER_READY, "the server serves its model"),
+)
+"""What a model that answers ready has proved of its server."""
 
-ASKED_AS_WELL: Final = frozenset({"vllm"})
-"""Protocols whose list of models stays as it is when the engine has died: a listed model proves nothing without its server's health."""
+ALL_WELL: Final = Round(*SERVES, WELL[Reason.MODEL_READY])
+"""What a round finds where all is well, made once."""
+
+
+LOOK_AGAIN: Final = 300.0
+"""Seconds between two closer looks at a server that goes on contradicting what was guessed; doubled each time."""
+
+LOOK_AT_LAST: Final = 3600.0
+"""The most seconds between two closer looks."""
+
+LOOK_AT_NEWS: Final = 30.0
+"""Seconds after a closer look when a model that was ready in between is looked at again: its pods may have changed."""
 
 
 class Asker(Protocol):
     """Who makes requests ready."""
 
-    def ask(self, url: str, *, own_host: bool) -> Ask:
+    def ask(self, url: str, *, own_host: bool, method: str = "GET", body: bytes = b"") -> Ask:
         """A request, to be sent as often as wanted."""
 
 
@@ -45,16 +63,19 @@ class Rung:
         url: what is asked.
         ask: the request; None where there is none to make, and `known` says why.
         known: what is found without asking.
+        proves: whether the latest yes is one that only this server would say.
     """
 
-    __slots__ = ("_hop", "_protocol", "_question", "_well", "_well_words", "ask", "known", "url")
+    __slots__ = ("_hop", "_note", "_protocol", "_question", "_well", "_well_words", "ask", "known", "proves", "url")
 
-    def __init__(self, asker: Asker, hop: Hop, question: Question) -> None:
+    def __init__(self, asker: Asker, hop: Hop, question: Question, note: str = "") -> None:
         self._hop = hop
+        self._note = f" ({note})" if note else ""
         self._question = question
-        self._protocol = named(hop.protocol)
+        self._protocol = protocol_of(hop)
         self._well_words: tuple[int, bytes, str] | None = None
         self._well = WELL[Reason.MODEL_READY]
+        self.proves = True
         self.url = ""
         self.ask: Ask | None = None
         self.known: Finding | None = None
@@ -90,33 +111,61 @@ class Rung:
         reading = self._protocol.read(self._question, answer, self._hop.model_name)
         reason = Reason(reading.reason)
         if reading.verdict is Verdict.YES:
-            return WELL[reason]
+            self.proves = reading.proves
+            return Finding(Status.TRUE, reason, MEANINGS[reason] + self._note) if self._note else WELL[reason]
         no = reading.verdict is Verdict.NO or reading.reason in DOWN
-        said = f": {reading.detail}" if reading.detail else ""
-        return Finding(Status.FALSE if no else Status.UNKNOWN, reason, f"{self.url} answered {answer.status}{said}")
+        said = f": {detail}" if (detail := reading.detail.removeprefix(f"HTTP {answer.status}").strip()) else ""
+        return Finding(Status.FALSE if no else Status.UNKNOWN, reason, f"{self.url} answered {answer.status}{said}{self._note}")
 
 
 class Ladder:
-    """All that one server can be asked.
+    """All that one server can be asked, and what was learned of it since.
 
     Attributes:
-        hop: the server.
+        derived: the server, as the specification has it.
+        hop: the server, as it is known by now.
+        models: whether it can serve its model; or each of several, where it is not known which is the service's.
         asked_as_well: a model that is ready proves nothing of its server.
-        model: whether it can serve its model.
+        proof: whether the server is known to say no as well as yes; None while that has not been seen.
+        note: how what is asked was found out; empty where it is as derived.
+        looker: the round whose closer look is under way.
         explained: the reason of the model's failure that the server's own health was last asked for; empty where it was not.
         explained_at: when that was.
     """
 
-    __slots__ = ("_asker", "_server", "asked_as_well", "explained", "explained_at", "hop", "model")
+    __slots__ = (
+        "_asker",
+        "_doubt",
+        "_look_due",
+        "_looked_at",
+        "_pace",
+        "_server",
+        "_was_well",
+        "_well",
+        "asked_as_well",
+        "derived",
+        "explained",
+        "explained_at",
+        "hop",
+        "looker",
+        "models",
+        "note",
+        "proof",
+    )
 
     def __init__(self, asker: Asker, hop: Hop) -> None:
         self._asker = asker
         self._server: tuple[Rung, Rung] | None = None
-        self.hop = hop
-        self.asked_as_well = hop.protocol in ASKED_AS_WELL
-        self.model = Rung(asker, hop, Question.MODEL_READY)
+        self._well: Round | None = None
+        self._look_due = self._looked_at = -math.inf
+        self._pace = LOOK_AGAIN
+        self._was_well = False
+        self.looker: object = None
+        self.derived = self.hop = hop
+        self.proof: bool | None = None
         self.explained = ""
         self.explained_at = 0.0
+        self._adopt(Learned((hop,)))
 
     def server(self) -> tuple[Rung, Rung]:
         """Whether the server is live, and whether it is ready; made ready at the first failure, since most servers never see one."""
@@ -126,3 +175,60 @@ class Ladder:
                 Rung(self._asker, self.hop, Question.SERVER_READY),
             )
         return self._server
+
+    def impossible(self) -> Rung:
+        """Whether it says yes for a model that can't exist."""
+        return Rung(self._asker, replace(self.hop, model_name=declared.NO_SUCH_MODEL), Question.MODEL_READY)
+
+    def well(self, model: Finding) -> Round:
+        """The round that finds so; the same one each time, so that who has heard of it need not look again."""
+        if self._well is None or self._well.model_ready is not model:
+            self._well = ALL_WELL if model is WELL[Reason.MODEL_READY] else Round(*SERVES, model)
+        return self._well
+
+    def is_well(self) -> None:
+        """The model has proved that it is ready: what it was asked by is certain from now on, and what contradicts that is news."""
+        self._was_well = True
+        if self.proof is None or not (self.hop.name_certain and self.hop.protocol_certain):
+            self.proof = True
+            self.hop = replace(self.hop, name_certain=True, protocol_certain=True)
+
+    def guess(self) -> Hop:
+        """What is known but for what a closer look may find anew: the server as it was derived, at the address that answers."""
+        places = (self.derived.base_url, *self.derived.other_urls)
+        elsewhere = tuple(url for url in places if url != self.hop.base_url)
+        return replace(self.derived, base_url=self.hop.base_url, other_urls=elsewhere)
+
+    def wants_look(self, found: Finding, now: float) -> bool:
+        """Whether a closer look is called for, and may be had by now."""
+        if self.looker is not None or not contradicts(self.derived, self.hop, found):
+            return False
+        return now >= self._look_due or (self._was_well and now - self._looked_at >= LOOK_AT_NEWS)
+
+    def learn(self, learned: Learned, now: float) -> None:
+        """Go by what a closer look has found out."""
+        self._looked_at = now
+        if self._was_well:
+            self._pace = LOOK_AGAIN
+        self._look_due = now + self._pace
+        self._pace = min(2 * self._pace, LOOK_AT_LAST)
+        self._was_well = False
+        self._adopt(learned)
+
+    def tempered(self, found: Finding) -> Finding:
+        """What a finding amounts to, by what is certain so far."""
+        return tempered(self.hop, found, self._doubt)
+
+    def is_of_no_server(self, found: Finding) -> bool:
+        """Whether the finding is that nobody here knows the server: then its own health can't be asked for either."""
+        return found is self._doubt and not self.hop.protocol_certain
+
+    def _adopt(self, learned: Learned) -> None:
+        self.hop = learned.hops[0]
+        self.note = learned.note
+        self.models = tuple(Rung(self._asker, hop, Question.MODEL_READY, learned.note) for hop in learned.hops)
+        self.asked_as_well = protocol_of(self.hop).asks_server_too
+        self.proof = True if self.hop.protocol_certain else None
+        self._doubt = learned.doubt
+        self._well = None
+        self._server = None

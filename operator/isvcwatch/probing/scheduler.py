@@ -16,14 +16,14 @@ from isvcwatch.core.health import Round
 from isvcwatch.probing.failures import CRASHED, OWN_LATENESS, SILENT
 from isvcwatch.probing.lanes import Lane
 from isvcwatch.probing.lateness import Lateness, tolerated
-from isvcwatch.probing.prober import ALL_WELL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from isvcwatch.core.health import Health
     from isvcwatch.core.targets import Target
-    from isvcwatch.probing.prober import Cancellable, Plan, Prober
+    from isvcwatch.probing.discovery import Cancellable
+    from isvcwatch.probing.prober import Plan, Prober
 
 log = structlog.get_logger(__name__)
 
@@ -82,6 +82,7 @@ class _Entry:
         judged: when a round was judged last.
         health: what came of that; None before the first.
         steady: the model is ready, and nothing speaks against it.
+        well: the round that found it so.
         silence_tells: no answer is reason enough to ask again.
         silent: the latest round got no answer, or has been without one for long.
         down_since: when the model was first not held to be ready; None while it is.
@@ -104,6 +105,7 @@ class _Entry:
         "steady",
         "target",
         "tick",
+        "well",
     )
 
     def __init__(self, target: Target, plan: Plan, now: float) -> None:
@@ -120,6 +122,7 @@ class _Entry:
         self.judged = -math.inf
         self.health: Health | None = None
         self.steady = False
+        self.well: Round | None = None
         self.silence_tells = True
         self.silent = False
         self.down_since: float | None = now
@@ -322,7 +325,7 @@ class Scheduler:
         """A round counts: have it judged, and see when the next is due."""
         entry.judged = now
         entry.silent = found.model_ready.reason in SILENT
-        if entry.steady and found is ALL_WELL:  # nothing new: nobody need be told
+        if entry.steady and found is entry.well:  # nothing new: nobody need be told
             self._put(entry, _next_beat(entry, now))
             return
         try:
@@ -334,6 +337,7 @@ class Scheduler:
             self._put(entry, _next_beat(entry, now))
         else:
             self._adapt(entry, health, now)
+            entry.well = found if entry.steady else None
 
     def _adapt(self, entry: _Entry, health: Health, now: float) -> None:
         policy = entry.target.policy

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
+LOOKS: Final = ("recognised", "declared", "unknown")
+
 
 @dataclass(frozen=True, slots=True)
 class ModelSample:
@@ -103,9 +105,17 @@ class _Engine(Collector):
             "isvcwatch_rounds_discarded", "Rounds that were not judged, by why", "cause", ("late", "exhausted", "outdated")
         )
 
+        self.looks = Counts("isvcwatch_discoveries", "Closer looks at servers, by what they turned out to be", "result", LOOKS)
+        self.inquiries = 0
+
+    def inquired(self) -> None:
+        """A request of a closer look."""
+        self.inquiries += 1
+
     def collect(self) -> Iterator[Metric]:
         """The families."""
-        yield from (self.probes.family(), self.seconds.family(), self.lateness.family(), self.discarded.family())
+        yield from (self.probes.family(), self.seconds.family(), self.lateness.family(), self.discarded.family(), self.looks.family())
+        yield CounterMetricFamily("isvcwatch_discovery_requests", "Requests that closer looks took", self.inquiries)
         numbers = self._numbers()
         yield GaugeMetricFamily("isvcwatch_rounds_in_flight", "Rounds under way", numbers.in_flight)
         yield GaugeMetricFamily("isvcwatch_rounds_waiting", "Rounds that are due and wait for a place", numbers.waiting)
@@ -145,6 +155,10 @@ class Metrics:
         """A round has started so many seconds after it was due."""
         self.discarded = engine.discarded.add
         """A round was not judged: late, exhausted or outdated."""
+        self.looked = engine.looks.add
+        """A closer look has ended: the server was recognised, is asked as its container declares, or is unknown."""
+        self.inquired = engine.inquired
+        """A request of a closer look is sent."""
         self._writes = Counter("isvcwatch_status_writes", "Tries to write a status by result", ("result",), registry=self._registry)
         self._events = Counter("isvcwatch_events", "Events by reason and result", ("reason", "result"), registry=self._registry)
         Info("isvcwatch_build", "The version that runs", registry=self._registry).info({"version": __version__})

@@ -9,11 +9,11 @@ import pytest
 
 from isvcwatch.core import overrides
 from isvcwatch.core.derive import Derivation, derive, is_own_host
-from isvcwatch.core.objects import ComponentSpec, DeploymentMode, Runtime, RuntimeKey
+from isvcwatch.core.objects import ComponentSpec, Container, DeploymentMode, Port, ReadyRoute, Runtime, RuntimeKey
 from isvcwatch.core.policy import ProbePolicy
 from isvcwatch.core.reasons import Reason
 from isvcwatch.core.targets import Component, Hop, Misconfigured, Skipped, Target
-from tests.unit.builders import DEFAULTS, annotated, isvc
+from tests.unit.builders import DEFAULTS, annotated, component, container, isvc
 
 if TYPE_CHECKING:
     from isvcwatch.core.objects import InferenceService
@@ -23,7 +23,8 @@ TRANSFORMER = "http://iris-transformer.models.svc.cluster.local"
 
 
 def runtime(**fields: Any) -> Runtime:  # noqa: ANN401 -- any field
-    return Runtime(RuntimeKey("", "kserve-server"), **fields)
+    server = container(fields.pop("arguments", ()), fields.pop("port", None), fields.pop("environment", None))
+    return Runtime(RuntimeKey("", "kserve-server"), server=server, **fields)
 
 
 def derived(service: InferenceService, on: Runtime | None = None) -> Derivation:
@@ -54,9 +55,9 @@ class TestLeftAlone:
             ({"stopped": True}, Reason.STOPPED),
             ({"mode": DeploymentMode.MODEL_MESH}, Reason.MODEL_MESH),
             ({"address_url": "", "url": ""}, Reason.NO_ADDRESS),
-            ({"mode": DeploymentMode.KNATIVE, "predictor": ComponentSpec(min_replicas=0)}, Reason.SCALES_TO_ZERO),
-            ({"mode": DeploymentMode.KNATIVE, "transformer": ComponentSpec(min_replicas=0)}, Reason.SCALES_TO_ZERO),
-            ({"mode": None, "predictor": ComponentSpec(min_replicas=0)}, Reason.SCALES_TO_ZERO),
+            ({"mode": DeploymentMode.KNATIVE, "predictor": component(min_replicas=0)}, Reason.SCALES_TO_ZERO),
+            ({"mode": DeploymentMode.KNATIVE, "transformer": component(min_replicas=0)}, Reason.SCALES_TO_ZERO),
+            ({"mode": None, "predictor": component(min_replicas=0)}, Reason.SCALES_TO_ZERO),
             ({"mode": DeploymentMode.KNATIVE, "annotations": {"autoscaling.knative.dev/min-scale": "0"}}, Reason.SCALES_TO_ZERO),
             ({"deleting": True, "stopped": True}, Reason.DELETING),
             ({"stopped": True, "address_url": "", "url": ""}, Reason.STOPPED),
@@ -71,7 +72,7 @@ class TestLeftAlone:
     @pytest.mark.parametrize("autoscaler", ["none", "external", "keda", "None"])
     def test_standard_mode_may_sleep_without_an_hpa(self, autoscaler: str) -> None:
         annotations = {"serving.kserve.io/autoscalerClass": autoscaler}
-        outcome = derived(isvc(predictor=ComponentSpec(min_replicas=0), annotations=annotations)).outcome
+        outcome = derived(isvc(predictor=component(min_replicas=0), annotations=annotations)).outcome
         assert isinstance(outcome, Skipped)
         assert outcome.reason is Reason.SCALES_TO_ZERO
 
@@ -83,11 +84,11 @@ class TestNeverAtZero:
     @pytest.mark.parametrize(
         "changes",
         [
-            {"predictor": ComponentSpec(min_replicas=0)},
-            {"predictor": ComponentSpec(min_replicas=0), "annotations": {"serving.kserve.io/autoscalerClass": "hpa"}},
-            {"predictor": ComponentSpec(min_replicas=0), "annotations": {"serving.kserve.io/autoscalerClass": "HPA"}},
-            {"mode": DeploymentMode.KNATIVE, "predictor": ComponentSpec(min_replicas=None)},
-            {"mode": DeploymentMode.KNATIVE, "predictor": ComponentSpec(min_replicas=1)},
+            {"predictor": component(min_replicas=0)},
+            {"predictor": component(min_replicas=0), "annotations": {"serving.kserve.io/autoscalerClass": "hpa"}},
+            {"predictor": component(min_replicas=0), "annotations": {"serving.kserve.io/autoscalerClass": "HPA"}},
+            {"mode": DeploymentMode.KNATIVE, "predictor": component(min_replicas=None)},
+            {"mode": DeploymentMode.KNATIVE, "predictor": component(min_replicas=1)},
             {"mode": DeploymentMode.KNATIVE, "annotations": {"autoscaling.knative.dev/min-scale": "1"}},
             {"mode": DeploymentMode.STANDARD, "annotations": {"autoscaling.knative.dev/min-scale": "0"}},
             {"mode": None},
@@ -104,7 +105,8 @@ class TestAddress:
 
     def test_the_external_url_is_the_last_resort(self) -> None:
         service = isvc(address_url="")
-        assert hop_of(service) == Hop(Component.PREDICTOR, "http://iris-models.example.com", "v1", "iris", own_host=False)
+        assert hop_of(service).base_url == "http://iris-models.example.com"
+        assert not hop_of(service).own_host
         assert origin_of("predictor URL", service) == "status.url"
 
     def test_an_annotation_overrides_both(self) -> None:
@@ -163,68 +165,68 @@ class TestAddress:
 
 class TestTransformer:
     def test_both_hops_are_probed_entry_first(self) -> None:
-        service = isvc(address_url=TRANSFORMER, transformer=ComponentSpec())
+        service = isvc(address_url=TRANSFORMER, transformer=component())
         assert [(hop.component, hop.base_url) for hop in target_of(service).hops] == [
             (Component.TRANSFORMER, TRANSFORMER),
             (Component.PREDICTOR, PREDICTOR),
         ]
 
     def test_the_predictors_own_address_in_the_status_comes_first(self) -> None:
-        service = isvc(address_url=TRANSFORMER, transformer=ComponentSpec(), component_urls={"predictor": "http://p.models.svc"})
+        service = isvc(address_url=TRANSFORMER, transformer=component(), component_urls={"predictor": "http://p.models.svc"})
         assert target_of(service).hops[1].base_url == "http://p.models.svc"
         assert origin_of("predictor URL", service) == "status.components.predictor.address.url"
 
     @pytest.mark.parametrize("url", ["nonsense", "http://[", "http://p:99999"])
     def test_a_predictors_address_that_can_not_be_used_is_named(self, url: str) -> None:
-        outcome = derived(isvc(address_url=TRANSFORMER, transformer=ComponentSpec(), component_urls={"predictor": url})).outcome
+        outcome = derived(isvc(address_url=TRANSFORMER, transformer=component(), component_urls={"predictor": url})).outcome
         assert isinstance(outcome, Misconfigured)
         assert outcome.reason is Reason.INVALID_ADDRESS
 
     @pytest.mark.parametrize(
         ("predictor", "on", "port"),
         [
-            (ComponentSpec(port=9000), None, 9000),
-            (ComponentSpec(), runtime(port=8085), 8085),
-            (ComponentSpec(port=9000), runtime(port=8085), 9000),
-            (ComponentSpec(), runtime(), 8080),
+            (component(port=9000), None, 9000),
+            (component(), runtime(port=8085), 8085),
+            (component(port=9000), runtime(port=8085), 9000),
+            (component(), runtime(), 8080),
             (None, None, 8080),
         ],
     )
     def test_behind_a_headless_transformer_the_predictors_container_port_is_used(
         self, predictor: ComponentSpec | None, on: Runtime | None, port: int
     ) -> None:
-        service = isvc(address_url=TRANSFORMER + ":8080", transformer=ComponentSpec(), predictor=predictor)
+        service = isvc(address_url=TRANSFORMER + ":8080", transformer=component(), predictor=predictor)
         assert target_of(service, on).hops[1].base_url == f"{PREDICTOR}:{port}"
 
     @pytest.mark.parametrize("url", ["http://gateway.example.com/iris", "http://10.0.0.1:8080", "http://other-transformer.models.svc"])
     def test_behind_an_address_that_is_not_the_transformers_service_nothing_is_guessed(self, url: str) -> None:
-        (hop,) = target_of(isvc(address_url=url, transformer=ComponentSpec())).hops
+        (hop,) = target_of(isvc(address_url=url, transformer=component())).hops
         assert hop.component is Component.TRANSFORMER
 
     def test_an_annotated_url_is_all_that_is_probed(self) -> None:
-        service = replace(annotated(url="http://x.models.svc"), transformer=ComponentSpec())
+        service = replace(annotated(url="http://x.models.svc"), transformer=component())
         assert [hop.base_url for hop in target_of(service).hops] == ["http://x.models.svc"]
 
     @pytest.mark.parametrize(
         ("predictor", "transformer"), [("v1", "v1"), ("v2", "v2"), ("grpc-v2", "v2"), ("grpc-v1", "v1"), ("vllm", "v1"), ("", "v1")]
     )
     def test_it_speaks_its_predictors_version(self, predictor: str, transformer: str) -> None:
-        spec = ComponentSpec(model_format="vllm") if predictor == "vllm" else ComponentSpec(protocol_version=predictor)
-        service = isvc(address_url=TRANSFORMER, transformer=ComponentSpec(), predictor=spec)
+        spec = component(model_format="vllm") if predictor == "vllm" else component(protocol_version=predictor)
+        service = isvc(address_url=TRANSFORMER, transformer=component(), predictor=spec)
         sources = derived(service).sources
         assert next(source.value for source in sources if source.field == "transformer protocol") == transformer
 
     def test_its_model_goes_by_its_own_argument(self) -> None:
         service = isvc(
             address_url=TRANSFORMER,
-            transformer=ComponentSpec(arguments=("--model_name=outer",)),
-            predictor=ComponentSpec(arguments=("--model_name=inner",)),
+            transformer=component(arguments=("--model_name=outer",)),
+            predictor=component(arguments=("--model_name=inner",)),
         )
         assert [hop.model_name for hop in target_of(service).hops] == ["outer", "inner"]
         assert origin_of("transformer model name", service) == "spec.transformer: --model_name"
 
     def test_without_an_argument_its_model_goes_by_the_services_name(self) -> None:
-        service = isvc(address_url=TRANSFORMER, transformer=ComponentSpec())
+        service = isvc(address_url=TRANSFORMER, transformer=component())
         assert origin_of("transformer model name", service) == "metadata.name"
 
 
@@ -232,48 +234,48 @@ class TestProtocol:
     @pytest.mark.parametrize(
         ("predictor", "on", "protocol"),
         [
-            (ComponentSpec(), None, "v1"),
+            (component(), None, "v1"),
             (None, None, "v1"),
-            (ComponentSpec(protocol_version="v2"), None, "v2"),
-            (ComponentSpec(protocol_version="v1"), runtime(server_type="mlserver"), "v1"),
-            (ComponentSpec(), runtime(server_type="mlserver"), "v2"),
-            (ComponentSpec(), runtime(server_type="triton"), "v2"),
-            (ComponentSpec(), runtime(server_type="torchserve"), "v1"),
-            (ComponentSpec(), runtime(server_type="mlserver", protocol_versions=("v1",)), "v2"),
-            (ComponentSpec(model_format="triton"), None, "v2"),
-            (ComponentSpec(model_format="mlserver"), None, "v2"),
-            (ComponentSpec(), runtime(protocol_versions=("v2",)), "v2"),
-            (ComponentSpec(), runtime(protocol_versions=("v2", "v1")), "v1"),
-            (ComponentSpec(), runtime(protocol_versions=("grpc-v2", "v2")), "v2"),
-            (ComponentSpec(), runtime(protocol_versions=("strange", "v2")), "v2"),
-            (ComponentSpec(environment={"PROTOCOL": "V2"}), None, "v2"),
-            (ComponentSpec(environment={"PROTOCOL": "v2"}), runtime(environment={"PROTOCOL": "v1"}), "v2"),
-            (ComponentSpec(), runtime(environment={"PROTOCOL": "v2"}), "v2"),
-            (ComponentSpec(environment={"PROTOCOL": "v2"}), runtime(protocol_versions=("v1",)), "v1"),
-            (ComponentSpec(model_format="vllm"), None, "vllm"),
-            (ComponentSpec(model_format="vllm", protocol_version="v2"), None, "vllm"),
-            (ComponentSpec(), runtime(model_formats=("vllm",), protocol_versions=("v2",)), "vllm"),
-            (ComponentSpec(protocol_version="v2"), runtime(model_formats=("vllm",)), "v2"),
+            (component(protocol_version="v2"), None, "v2"),
+            (component(protocol_version="v1"), runtime(server_type="mlserver"), "v1"),
+            (component(), runtime(server_type="mlserver"), "v2"),
+            (component(), runtime(server_type="triton"), "v2"),
+            (component(), runtime(server_type="torchserve"), "v1"),
+            (component(), runtime(server_type="mlserver", protocol_versions=("v1",)), "v2"),
+            (component(model_format="triton"), None, "v2"),
+            (component(model_format="mlserver"), None, "v2"),
+            (component(), runtime(protocol_versions=("v2",)), "v2"),
+            (component(), runtime(protocol_versions=("v2", "v1")), "v1"),
+            (component(), runtime(protocol_versions=("grpc-v2", "v2")), "v2"),
+            (component(), runtime(protocol_versions=("strange", "v2")), "v2"),
+            (component(environment={"PROTOCOL": "V2"}), None, "v2"),
+            (component(environment={"PROTOCOL": "v2"}), runtime(environment={"PROTOCOL": "v1"}), "v2"),
+            (component(), runtime(environment={"PROTOCOL": "v2"}), "v2"),
+            (component(environment={"PROTOCOL": "v2"}), runtime(protocol_versions=("v1",)), "v1"),
+            (component(model_format="vllm"), None, "vllm"),
+            (component(model_format="vllm", protocol_version="v2"), None, "vllm"),
+            (component(), runtime(model_formats=("vllm",), protocol_versions=("v2",)), "vllm"),
+            (component(protocol_version="v2"), runtime(model_formats=("vllm",)), "v2"),
         ],
     )
     def test_the_first_that_is_set(self, predictor: ComponentSpec | None, on: Runtime | None, protocol: str) -> None:
         assert hop_of(isvc(predictor=predictor), on).protocol == protocol
 
     def test_an_annotation_comes_first(self) -> None:
-        service = replace(annotated(protocol="openai"), predictor=ComponentSpec(protocol_version="v2"))
+        service = replace(annotated(protocol="openai"), predictor=component(protocol_version="v2"))
         assert hop_of(service).protocol == "openai"
         assert origin_of("predictor protocol", service) == "annotation isvcwatch.dev/protocol"
 
     @pytest.mark.parametrize("protocol", ["grpc-v1", "grpc-v2", "v3", "x" * 1000])
     def test_one_that_can_not_be_asked_is_named_with_what_to_do(self, protocol: str) -> None:
-        outcome = derived(isvc(predictor=ComponentSpec(protocol_version=protocol))).outcome
+        outcome = derived(isvc(predictor=component(protocol_version=protocol))).outcome
         assert isinstance(outcome, Misconfigured)
         assert outcome.reason is Reason.UNSUPPORTED_PROTOCOL
         assert "isvcwatch.dev/protocol (adding it rolls the pods)" in outcome.message
         assert len(outcome.message) < 400
 
     def test_an_annotation_makes_an_unsupported_one_askable(self) -> None:
-        service = replace(annotated(protocol="v2"), predictor=ComponentSpec(protocol_version="grpc-v2"))
+        service = replace(annotated(protocol="v2"), predictor=component(protocol_version="grpc-v2"))
         assert hop_of(service).protocol == "v2"
 
     def test_a_runtime_is_named_as_the_origin(self) -> None:
@@ -284,20 +286,20 @@ class TestModelName:
     @pytest.mark.parametrize(
         ("spec", "name"),
         [
-            (ComponentSpec(), "iris"),
-            (ComponentSpec(arguments=("--model_name=other",)), "other"),
-            (ComponentSpec(arguments=("--model_name", "other")), "other"),
-            (ComponentSpec(arguments=("--model-name=other",)), "other"),
-            (ComponentSpec(arguments=("--served-model-name", "other", "--port", "80")), "other"),
-            (ComponentSpec(arguments=("python", "-m", "server", "--model_name", "other")), "other"),
-            (ComponentSpec(arguments=("--model_name", "first", "--model_name", "second")), "first"),
-            (ComponentSpec(arguments=("--model_name",)), "iris"),
-            (ComponentSpec(arguments=("--model_name=",)), "iris"),
-            (ComponentSpec(arguments=("--model_name={{.Name}}",)), "iris"),
-            (ComponentSpec(arguments=("--model_name", "$(NAME)")), "iris"),
-            (ComponentSpec(arguments=("--model_names=x", "-model_name=y")), "iris"),
-            (ComponentSpec(environment={"MLSERVER_MODEL_NAME": "env"}), "env"),
-            (ComponentSpec(environment={"MLSERVER_MODEL_NAME": "env"}, arguments=("--model_name=argument",)), "env"),
+            (component(), "iris"),
+            (component(arguments=("--model_name=other",)), "other"),
+            (component(arguments=("--model_name", "other")), "other"),
+            (component(arguments=("--model-name=other",)), "other"),
+            (component(arguments=("--served-model-name", "other", "--port", "80")), "other"),
+            (component(arguments=("python", "-m", "server", "--model_name", "other")), "other"),
+            (component(arguments=("--model_name", "first", "--model_name", "second")), "second"),
+            (component(arguments=("--model_name",)), "iris"),
+            (component(arguments=("--model_name=",)), "iris"),
+            (component(arguments=("--model_name={{.Name}}",)), "iris"),
+            (component(arguments=("--model_name", "$(NAME)")), "iris"),
+            (component(arguments=("--model_names=x", "-model_name=y")), "iris"),
+            (component(environment={"MLSERVER_MODEL_NAME": "env"}), "env"),
+            (component(environment={"MLSERVER_MODEL_NAME": "env"}, arguments=("--model_name=argument",)), "env"),
         ],
     )
     def test_the_first_that_is_set(self, spec: ComponentSpec, name: str) -> None:
@@ -307,8 +309,157 @@ class TestModelName:
         assert hop_of(isvc(predictor=None)).model_name == "iris"
 
     def test_an_annotation_comes_first(self) -> None:
-        service = replace(annotated(model_name="mine"), predictor=ComponentSpec(environment={"MLSERVER_MODEL_NAME": "env"}))
+        service = replace(annotated(model_name="mine"), predictor=component(environment={"MLSERVER_MODEL_NAME": "env"}))
         assert hop_of(service).model_name == "mine"
+
+
+class TestCertainty:
+    @pytest.mark.parametrize(
+        ("predictor", "on", "certain"),
+        [
+            (component(), None, False),
+            (component(("--model_name=m",)), None, True),
+            (component(), runtime(arguments=("--model_name={{.Name}}",)), True),
+            (component(), runtime(arguments=("--model_name={{.Labels.gone}}",)), False),
+            (component(("--model_name=m",)), runtime(server_type="triton"), False),
+            (component(("--model_name=m",)), runtime(server_type="torchserve"), False),
+            (component(environment={"MLSERVER_MODEL_NAME": "m"}), runtime(server_type="mlserver"), False),
+            (component(("--model=/mnt/models",), model_format="vllm"), None, True),
+            (component(model_format="vllm"), None, False),
+        ],
+    )
+    def test_a_name_is_certain_where_the_server_is_started_with_it(
+        self, predictor: ComponentSpec, on: Runtime | None, certain: bool
+    ) -> None:
+        assert hop_of(isvc(predictor=predictor), on).name_certain is certain
+
+    def test_an_annotation_settles_protocol_and_name(self) -> None:
+        hop = hop_of(annotated(protocol="v1", model_name="m"))
+        assert hop.protocol_certain
+        assert hop.name_certain
+
+    @pytest.mark.parametrize(("on", "certain"), [(runtime(server_type="triton"), True), (runtime(protocol_versions=("v2",)), False)])
+    def test_a_protocol_is_certain_where_the_server_is_known(self, on: Runtime, certain: bool) -> None:
+        assert hop_of(isvc(predictor=component()), on).protocol_certain is certain
+
+    def test_sources_tell_guesses_apart(self) -> None:
+        sources = {source.field: source.certain for source in derived(isvc()).sources}
+        assert not sources["predictor model name"]
+        assert sources["predictor URL"]
+        assert sources["period"]
+
+
+class TestCommandLines:
+    @pytest.mark.parametrize(
+        ("predictor", "on", "name"),
+        [
+            (component(("--model_name=own",)), runtime(arguments=("--model_name=theirs",)), "own"),
+            (component(), runtime(arguments=("--model_name=theirs", "--port=1")), "theirs"),
+            (component(), runtime(arguments=("--model_name={{.Annotations.team}}-{{ .Name }}",)), "a-iris"),
+            (component(), runtime(arguments=("--model_name={{.Labels.kind}}",)), "sort"),
+            (component(("--model_name=$(NAME)",), environment={"NAME": "given"}), None, "given"),
+            (component(("--model_name=a", "--served-model-name=b"), model_format="huggingface"), None, "b"),
+            (component(("--served-model-name", "first", "second"), model_format="vllm"), None, "first"),
+            (component(("--model", "/mnt/models"), model_format="vllm"), None, "/mnt/models"),
+            (component(("vllm", "serve", "org/model", "--port=1")), None, "org/model"),
+            (component(("--model=org/other",), model_format="sklearn"), None, "iris"),
+            (component(("sh", "-c", "set -e; exec vllm serve /m \\\n  --served_model_name 'a b' $@")), None, "a b"),
+            (component(("bash", "-c", "server --model_name '")), None, "iris"),
+        ],
+    )
+    def test_the_name_is_what_the_servers_own_parser_reads(self, predictor: ComponentSpec, on: Runtime | None, name: str) -> None:
+        service = isvc(predictor=predictor, annotations={"team": "a"}, labels={"kind": "sort"})
+        assert hop_of(service, on).model_name == name
+
+    def test_tensorflow_serving_has_a_default(self) -> None:
+        hop = hop_of(isvc(predictor=component(("/usr/bin/tensorflow_model_server", "--port=9000"))))
+        assert (hop.model_name, hop.name_certain) == ("default", True)
+
+    def test_a_command_that_runs_vllm_is_asked_as_vllm(self) -> None:
+        predictor = component(("python3", "-m", "vllm.entrypoints.openai.api_server"), protocol_version="v2")
+        assert hop_of(isvc(predictor=predictor)).protocol == "vllm"
+
+    @pytest.mark.parametrize(("image", "protocol"), [("vllm/vllm-openai:v1", "vllm"), ("e/vllm@sha256:0", "vllm"), ("e/novllms:1", "v1")])
+    def test_an_image_of_vllm_is_asked_as_vllm_where_nothing_else_is_said(self, image: str, protocol: str) -> None:
+        assert hop_of(isvc(predictor=ComponentSpec(server=Container(image=image)))).protocol == protocol
+
+
+class TestPorts:
+    GRPC = Container(ports=(Port(9000, "h2c"),))
+
+    @pytest.mark.parametrize("name", ["h2c", "grpc", "grpc-port", "http2-grpc"])
+    def test_a_port_that_is_grpc_by_its_name_is_not_asked(self, name: str) -> None:
+        outcome = derived(isvc(predictor=ComponentSpec(server=Container(ports=(Port(9000, name),))))).outcome
+        assert isinstance(outcome, Misconfigured)
+        assert outcome.reason is Reason.UNSUPPORTED_PROTOCOL
+        assert "isvcwatch.dev/url" in outcome.message
+
+    def test_a_headless_service_is_asked_at_the_port_of_its_address_whatever_is_declared(self) -> None:
+        assert hop_of(isvc(address_url=PREDICTOR + ":8080", predictor=ComponentSpec(server=self.GRPC))).base_url == PREDICTOR + ":8080"
+        assert isinstance(derived(isvc(address_url=PREDICTOR + ":9000", predictor=ComponentSpec(server=self.GRPC))).outcome, Misconfigured)
+
+    def test_the_plain_port_beside_it_is_asked_in_standard_mode_only(self) -> None:
+        both = ComponentSpec(server=Container(ports=(Port(9000, "h2c"), Port(8080, "http1"))))
+        assert hop_of(isvc(predictor=both)).base_url == PREDICTOR + ":8080"
+        assert isinstance(derived(isvc(predictor=both, mode=DeploymentMode.KNATIVE)).outcome, Misconfigured)
+
+    def test_an_annotation_comes_first(self) -> None:
+        service = replace(annotated(url="http://x.models.svc:9000"), predictor=ComponentSpec(server=self.GRPC))
+        assert hop_of(service).base_url == "http://x.models.svc:9000"
+
+    def test_the_runtimes_port_is_asked_about_too(self) -> None:
+        on = replace(runtime(), server=self.GRPC)
+        assert isinstance(derived(isvc(predictor=ComponentSpec()), on).outcome, Misconfigured)
+
+    @pytest.mark.parametrize(
+        ("path", "port", "declared", "found"),
+        [("/ok", 8080, (), "/ok"), ("/ok", "web", (Port(5000, "web"),), "/ok"), ("/ok", 8085, (Port(5000),), ""), ("/ok", "no", (), "")],
+    )
+    def test_a_readiness_route_counts_where_it_is_reached_at_the_same_port(
+        self, path: str, port: int | str, declared: tuple[Port, ...], found: str
+    ) -> None:
+        server = Container(ports=declared, ready=ReadyRoute(path, port))
+        assert hop_of(isvc(predictor=ComponentSpec(server=server))).ready_path == found
+
+
+class TestOddAddresses:
+    @pytest.mark.parametrize("route", ["/v1/models/iris:predict", "/v2/models/iris/infer", "/v2/models/iris/versions/1/infer"])
+    def test_an_inference_route_at_the_end_is_no_part_of_the_base(self, route: str) -> None:
+        assert hop_of(isvc(address_url=PREDICTOR + route)).base_url == PREDICTOR
+
+    def test_a_service_that_kserve_does_not_make_is_a_guess(self) -> None:
+        hop = hop_of(isvc(address_url="http://iris.models.svc.cluster.local"))
+        assert not hop.address_certain
+        assert PREDICTOR in hop.other_urls
+        assert "http://iris-predictor-default.models.svc.cluster.local" in hop.other_urls
+
+    def test_in_knative_mode_it_is_what_knative_makes(self) -> None:
+        hop = hop_of(isvc(address_url="http://iris.models.svc.cluster.local", mode=DeploymentMode.KNATIVE))
+        assert hop.address_certain
+        assert not hop.other_urls
+
+    def test_a_headless_address_may_name_the_wrong_port(self) -> None:
+        hop = hop_of(isvc(address_url=PREDICTOR + ":8080", predictor=component(port=8888)))
+        assert hop.other_urls == (PREDICTOR + ":8888",)
+
+    def test_a_named_predictor_has_a_service_of_that_name(self) -> None:
+        service = isvc(address_url=TRANSFORMER, transformer=ComponentSpec(), predictor=ComponentSpec(name="stable"))
+        assert target_of(service).hops[1].base_url == "http://iris-stable-predictor.models.svc.cluster.local"
+
+    def test_a_predictor_behind_its_own_proxy_is_asked_there(self) -> None:
+        annotations = {"security.opendatahub.io/enable-auth": "true"}
+        service = isvc(address_url=TRANSFORMER, transformer=ComponentSpec(), annotations=annotations)
+        assert target_of(service).hops[1].base_url == "https://iris-predictor.models.svc.cluster.local:8443"
+
+    def test_a_collocated_transformer_is_what_is_asked(self) -> None:
+        predictor = ComponentSpec(server=TestPorts.GRPC, collocated=container(("--model_name=outer",), 8080))
+        hop = hop_of(isvc(predictor=predictor))
+        assert (hop.base_url, hop.model_name) == (PREDICTOR, "outer")
+
+    @pytest.mark.parametrize(("autoscaler", "sleeps"), [("external", True), ("KEDA", True), ("hpa", False), ("none", False)])
+    def test_an_autoscaler_of_others_may_have_taken_it_to_zero(self, autoscaler: str, sleeps: bool) -> None:
+        service = isvc(annotations={"serving.kserve.io/autoscalerClass": autoscaler})
+        assert hop_of(service).may_sleep is sleeps
 
 
 class TestPolicy:

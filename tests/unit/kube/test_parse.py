@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from isvcwatch.core.conditions import MESSAGE_LIMIT, Condition, is_timestamp
 from isvcwatch.core.decide import decide, seed
 from isvcwatch.core.derive import derive
-from isvcwatch.core.objects import ComponentSpec, DeploymentMode, Runtime, RuntimeKey
+from isvcwatch.core.objects import ComponentSpec, Container, DeploymentMode, Port, ReadyRoute, Runtime, RuntimeKey
 from isvcwatch.core.reasons import Reason
 from isvcwatch.core.targets import Misconfigured, Skipped, Target
 from isvcwatch.kube import parse
 from tests.ground import kserve_status as kserve
 from tests.unit.builders import ALL_REFUSED, DEFAULTS, NOW
+from tests.unit.builders import component as spec_of
+from tests.unit.builders import container as serving
 
 Manifest = dict[str, Any]
 
@@ -37,7 +39,7 @@ def test_a_ready_service_is_understood() -> None:
     assert service.address_url == "http://iris-predictor.models.svc.cluster.local"
     assert service.url == "http://iris-models.example.com"
     assert service.runtime == RuntimeKey("", "kserve-sklearnserver")
-    assert service.predictor == ComponentSpec(model_format="sklearn")
+    assert service.predictor == ComponentSpec(model_format="sklearn", has_storage=True)
     assert service.transformer is None
     assert [c.type for c in service.conditions or () if c] == ["IngressReady", "PredictorReady", "Ready", "Stopped"]
     assert (service.deleting, service.stopped, service.problem) == (False, False, "")
@@ -88,7 +90,7 @@ def test_a_transformer_and_its_predictor_are_both_found() -> None:
     assert isinstance(outcome, Target)
     assert [(hop.base_url, hop.model_name) for hop in outcome.hops] == [
         ("http://iris-transformer.models.svc.cluster.local", "outer"),
-        ("http://iris-predictor.models.svc.cluster.local", "iris"),
+        ("http://iris-predictor.models.svc.cluster.local", "outer"),
     ]
 
 
@@ -131,40 +133,59 @@ def test_the_runtime_is_the_one_that_was_chosen(status: Manifest, named: str, ke
 
 
 @pytest.mark.parametrize(
-    ("predictor", "component"),
+    ("predictor", "expected"),
     [
         ({"model": {"modelFormat": {"name": "SKLearn"}, "protocolVersion": "V2"}}, ComponentSpec(None, "sklearn", "v2")),
         ({"sklearn": {"protocolVersion": "v2"}, "minReplicas": 2}, ComponentSpec(2, "sklearn", "v2")),
         ({"triton": {}}, ComponentSpec(None, "triton")),
-        ({"containers": [{"command": ["serve"], "args": ["--model_name", "m"]}]}, ComponentSpec(arguments=("serve", "--model_name", "m"))),
+        (
+            {"containers": [{"command": ["serve"], "args": ["--model_name", "m"]}]},
+            ComponentSpec(server=Container(command=("serve",), args=("--model_name", "m"))),
+        ),
         (
             {"containers": [{"name": "sidecar", "args": ["no"]}, {"name": "kserve-container", "args": ["yes"]}]},
-            ComponentSpec(arguments=("yes",)),
+            spec_of(("yes",)),
         ),
         (
             {"containers": [{"ports": [{"name": "none"}, {"containerPort": 9000}, {"containerPort": 9001}]}]},
-            ComponentSpec(port=9000),
+            ComponentSpec(server=Container(ports=(Port(9000), Port(9001)))),
         ),
         (
             {"model": {"env": [{"name": "A", "value": "1"}, {"name": "B", "valueFrom": {}}, {"name": "C", "value": ""}, None]}},
-            ComponentSpec(environment={"A": "1"}),
+            spec_of(environment={"A": "1"}),
         ),
-        ({"model": {"args": ["a", 1, None, "b"]}}, ComponentSpec(arguments=("a", "b"))),
+        ({"model": {"args": ["a", 1, None, "b"]}}, spec_of(("a", "b"))),
         ({"minReplicas": "0", "model": "text"}, ComponentSpec()),
         ({"containers": {"name": "kserve-container"}}, ComponentSpec()),
         ({"containers": ["text", None]}, ComponentSpec()),
     ],
 )
-def test_a_component_is_read_in_every_style(predictor: Manifest, component: ComponentSpec) -> None:
-    assert parse.inference_service(sent({"predictor": predictor})).predictor == component
+def test_a_component_is_read_in_every_style(predictor: Manifest, expected: ComponentSpec) -> None:
+    assert parse.inference_service(sent({"predictor": predictor})).predictor == expected
 
 
-def test_only_annotations_that_say_something_are_kept() -> None:
-    annotations = {"isvcwatch.dev/protocol": "v2", "autoscaling.knative.dev/min-scale": "0", "team": "x", kserve.MODE: "Standard"}
-    assert set(parse.inference_service(sent(annotations=annotations)).annotations) == {
-        "isvcwatch.dev/protocol",
-        "autoscaling.knative.dev/min-scale",
+def test_annotations_are_kept_for_runtimes_to_be_filled_from_but_not_whole_manifests() -> None:
+    annotations = {"team": "x", "kubectl.kubernetes.io/last-applied-configuration": "{" + "x" * 5000 + "}"}
+    assert parse.inference_service(sent(annotations=annotations)).annotations == {"team": "x"}
+
+
+def test_a_containers_own_readiness_route_and_the_names_of_its_ports_are_read() -> None:
+    container = {
+        "ports": [{"containerPort": 9000, "name": "h2c"}, {"containerPort": 8080, "name": "http1"}],
+        "readinessProbe": {"httpGet": {"path": "/healthz", "port": "http1", "scheme": "HTTPS"}},
     }
+    service = parse.inference_service(sent({"predictor": {"containers": [container]}}))
+    assert service.predictor is not None
+    assert service.predictor.server == Container(
+        ports=(Port(9000, "h2c"), Port(8080, "http1")), ready=ReadyRoute("/healthz", "http1", "https")
+    )
+
+
+def test_a_transformer_in_the_predictors_pod_is_told_apart() -> None:
+    spec = {"predictor": {"model": {"modelFormat": {"name": "x"}}, "containers": [{"name": "transformer-container", "args": ["--x"]}]}}
+    service = parse.inference_service(sent(spec))
+    assert service.predictor is not None
+    assert service.predictor.collocated == Container(args=("--x",))
 
 
 @pytest.mark.parametrize("status", kserve.WRONG_SHAPES.values(), ids=kserve.WRONG_SHAPES)
@@ -213,7 +234,7 @@ def test_a_runtime_is_understood() -> None:
         ],
     }
     assert parse.runtime({"metadata": {"name": "r", "namespace": "models"}, "spec": spec}) == Runtime(
-        RuntimeKey("models", "r"), "mlserver", ("v2", "grpc-v2"), ("sklearn", ""), 1, ("--x",), {"PROTOCOL": "v2"}
+        RuntimeKey("models", "r"), "mlserver", ("v2", "grpc-v2"), ("sklearn", ""), serving(("--x",), 1, {"PROTOCOL": "v2"})
     )
 
 

@@ -54,8 +54,8 @@ class FakeTransport:
     cancelled: int = 0
     most_open: int = 0
 
-    def ask(self, url: str, *, own_host: bool) -> Ask:
-        return asks.get(url, None, own_host=own_host)
+    def ask(self, url: str, *, own_host: bool, method: str = "GET", body: bytes = b"") -> Ask:
+        return asks.get(url, None, own_host=own_host, method=method, body=body)
 
     def start(
         self,
@@ -103,10 +103,18 @@ class FakeMetrics:
         self.discards: Counter[str] = Counter()
         self.seconds: list[float] = []
         self.lateness: list[float] = []
+        self.looks: Counter[str] = Counter()
+        self.inquiries = 0
 
     def probe(self, outcome: str, seconds: float) -> None:
         self.probes[outcome] += 1
         self.seconds.append(seconds)
+
+    def inquired(self) -> None:
+        self.inquiries += 1
+
+    def looked(self, result: str) -> None:
+        self.looks[result] += 1
 
     def started(self, lateness: float) -> None:
         self.lateness.append(lateness)

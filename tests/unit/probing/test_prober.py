@@ -16,8 +16,8 @@ from isvcwatch.core.conditions import Status
 from isvcwatch.core.reasons import Reason
 from isvcwatch.core.targets import Component
 from isvcwatch.probing.failures import CAUSES, NOTHING_LISTENS, finding
-from isvcwatch.probing.prober import ALL_WELL, EXPLAIN_EVERY, Plan, Prober
-from isvcwatch.probing.rungs import Rung
+from isvcwatch.probing.prober import EXPLAIN_EVERY, Plan, Prober
+from isvcwatch.probing.rungs import ALL_WELL, Rung
 from tests.unit.builders import hop, target
 from tests.unit.probing.fakes import OK, UNREADY, FakeMetrics, FakeTransport
 
@@ -137,7 +137,8 @@ async def test_a_v1_server_that_is_not_live_is_not_ready() -> None:
         (Answer(403), Status.UNKNOWN, Reason.FORBIDDEN),
         (Answer(302, headers={"location": "https://login.example/?token=x"}), Status.UNKNOWN, Reason.REDIRECTED),
         (Answer(429), Status.UNKNOWN, Reason.TOO_MANY_REQUESTS),
-        (Answer(404), Status.FALSE, Reason.MODEL_NOT_FOUND),
+        (Answer(404), Status.UNKNOWN, Reason.ROUTE_NOT_FOUND),
+        (Answer(404, b'{"error":"Model iris not found"}'), Status.FALSE, Reason.MODEL_NOT_FOUND),
         (Answer(400), Status.FALSE, Reason.MODEL_NOT_READY),
         (Answer(500), Status.FALSE, Reason.SERVER_ERROR),
         (Answer(502, b"<html><title>Bad Gateway</title></html>"), Status.FALSE, Reason.SERVER_ERROR),

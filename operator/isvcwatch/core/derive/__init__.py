@@ -1,0 +1,210 @@
+"""From an InferenceService to what is probed, with the field that each value came from, and whether that makes it certain.
+
+The rules are KServe's own: what its controller writes into the status, and how its runtimes name models and choose protocols.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+from isvcwatch.core import overrides
+from isvcwatch.core.derive import address, dialect, naming
+from isvcwatch.core.derive.address import cluster_domain, is_own_host
+from isvcwatch.core.derive.containers import servers
+from isvcwatch.core.derive.naming import Named
+from isvcwatch.core.derive.skipping import AUTOSCALER_CLASS, MIN_SCALE, scaled_by_others, skipped
+from isvcwatch.core.derive.sources import Derivation, Source
+from isvcwatch.core.objects import ComponentSpec
+from isvcwatch.core.reasons import Reason
+from isvcwatch.core.targets import Component, Hop, Misconfigured, Skipped, Target
+
+if TYPE_CHECKING:
+    from isvcwatch.core.derive.address import Address
+    from isvcwatch.core.derive.containers import Server
+    from isvcwatch.core.derive.dialect import Spoken
+    from isvcwatch.core.objects import Container, InferenceService, Runtime
+    from isvcwatch.core.policy import ProbePolicy
+
+__all__ = ["AUTOSCALER_CLASS", "MIN_SCALE", "Derivation", "Source", "derive", "is_own_host"]
+
+
+def derive(isvc: InferenceService, runtime: Runtime | None, defaults: ProbePolicy) -> Derivation:
+    """What to probe.
+
+    Args:
+        isvc: the service.
+        runtime: the runtime that it runs on, where that could be read.
+        defaults: the policy where no annotation says otherwise.
+    """
+    left_alone = skipped(isvc)
+    if left_alone:
+        return Derivation(left_alone)
+    try:
+        asked = overrides.read(isvc.annotations, defaults)
+    except overrides.WrongValueError as error:
+        return Derivation(Misconfigured(Reason.INVALID_ANNOTATION, str(error)))
+    return _Deriving(isvc, runtime, asked).target()
+
+
+class _UnaskableError(Exception):
+    """A component can't be asked as it stands."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.outcome = Misconfigured(reason, message)
+
+
+class _Deriving:
+    """One derivation: the inputs, and the sources as they are found."""
+
+    def __init__(self, isvc: InferenceService, runtime: Runtime | None, asked: overrides.Overrides) -> None:
+        self.isvc = isvc
+        self.runtime = runtime
+        self.asked = asked
+        self.sources: list[Source] = []
+        self.spec = isvc.predictor or ComponentSpec()
+        self.predictor, self.collocated = servers(isvc, runtime, self.spec, "spec.predictor")
+        self.transformer = servers(isvc, None, isvc.transformer, "spec.transformer")[0] if isvc.transformer else None
+
+    def target(self) -> Derivation:
+        try:
+            outcome = self._outcome()
+        except _UnaskableError as error:
+            outcome = error.outcome
+        policy = self.asked.policy
+        for field in (f.name for f in fields(policy) if getattr(policy, f.name) is not None):
+            self._from(
+                field.replace("_", " "),
+                f"{getattr(policy, field):g}",
+                "annotation" if field in self.asked.policy_fields else "settings",
+            )
+        for name in self.asked.unknown:
+            self._from("ignored", name, f"not an annotation of isvcwatch's: {', '.join(sorted(overrides.KNOWN))}")
+        return Derivation(outcome, tuple(self.sources))
+
+    def _outcome(self) -> Target | Skipped | Misconfigured:
+        isvc = self.isvc
+        entry = Component.TRANSFORMER if self.transformer else Component.PREDICTOR
+        found = self._entry(entry)
+        if found is None:
+            return Skipped(Reason.NO_ADDRESS, "neither status.address.url nor status.url is set yet")
+        hops = [self._hop(entry, found)]
+        if entry is Component.TRANSFORMER and not self.asked.url:
+            behind = address.behind(isvc, found.url, self._exposed(Component.PREDICTOR).container)
+            if behind:
+                hops.append(self._hop(Component.PREDICTOR, behind, hops[0]))
+        return Target(isvc.uid, isvc.namespace, isvc.name, tuple(hops), self.asked.policy)
+
+    def _entry(self, entry: Component) -> Address | None:
+        if self.asked.url:
+            return address.Address(self.asked.url, f"annotation {overrides.URL}")
+        return address.given(self.isvc, entry, self._exposed(entry).container)
+
+    def _exposed(self, component: Component) -> Server:
+        """The container that the component's Service leads to."""
+        if component is Component.TRANSFORMER and self.transformer:
+            return self.transformer
+        return self.collocated or self.predictor
+
+    def _hop(self, component: Component, at: Address, before: Hop | None = None) -> Hop:
+        container = self._exposed(component).container
+        url = self._url(component, at, container)
+        spoken = self._protocol(component)
+        name = self._model_name(component, before)
+        self._check(component, url, container, spoken.protocol)
+        return Hop(
+            component,
+            url,
+            spoken.protocol,
+            name.name,
+            is_own_host(url, self.isvc.namespace, cluster_domain(self.isvc)),
+            protocol_certain=spoken.certain,
+            name_certain=name.certain,
+            address_certain=at.certain,
+            other_urls=at.others,
+            ready_path=_ready_path(url, container),
+            has_model=self.spec.has_storage or not self.spec.model_format,
+            may_sleep=scaled_by_others(self.isvc),
+        )
+
+    def _url(self, component: Component, at: Address, container: Container) -> str:
+        """The base URL; where its port is gRPC's, the plain port beside it."""
+        try:
+            overrides.base_url(at.url)
+        except overrides.WrongValueError as error:
+            raise _UnaskableError(
+                Reason.INVALID_ADDRESS, f"the status says {overrides.shown(at.url)[:128]!r}, which can't be probed: {error}"
+            ) from error
+        port = None if self.asked.url else address.port_asked(at.url, container)
+        if port is not None and port.is_grpc:
+            beside = address.plain_port_beside(at.url, container, self.isvc.mode)
+            if beside:
+                return self._from(f"{component} URL", beside, f"{at.origin}, at the declared port that is not gRPC's")
+        return self._from(f"{component} URL", at.url, at.origin, certain=at.certain)
+
+    def _check(self, component: Component, url: str, container: Container, protocol: str) -> None:
+        """Refuse what can't be asked, before a byte is sent."""
+        port = None if self.asked.url or self.asked.protocol else address.port_asked(url, container)
+        if port is not None and port.is_grpc:
+            raise _UnaskableError(
+                Reason.UNSUPPORTED_PROTOCOL,
+                f"the {component} is reached at port {port.name[:32]!r} ({port.number}), which is gRPC by its name, and isvcwatch asks in "
+                f"HTTP/1.1; where its server answers HTTP elsewhere in the cluster, say where by annotation {overrides.URL} "
+                "(adding it rolls the pods)",
+            )
+        if protocol not in overrides.PROTOCOLS:
+            raise _UnaskableError(
+                Reason.UNSUPPORTED_PROTOCOL,
+                f"the {component} speaks {protocol[:32]}, which isvcwatch can't ask; where it also speaks one of "
+                f"{', '.join(overrides.PROTOCOLS)}, say so by annotation {overrides.PROTOCOL} (adding it rolls the pods)",
+            )
+
+    def _protocol(self, component: Component) -> Spoken:
+        field = f"{component} protocol"
+        if self.asked.protocol:
+            found = dialect.Spoken(self.asked.protocol, f"annotation {overrides.PROTOCOL}", certain=True)
+        elif component is Component.TRANSFORMER or self.collocated:
+            behind = self._of_predictor()
+            found = dialect.Spoken(
+                "v2" if behind.protocol.endswith("v2") else "v1", f"the predictor's is {behind.protocol} ({behind.origin})", certain=False
+            )
+        else:
+            found = self._of_predictor()
+        self._from(field, found.protocol, found.origin, certain=found.certain)
+        return found
+
+    def _of_predictor(self) -> Spoken:
+        return dialect.of_predictor(self.predictor, self.spec, self.runtime, dialect.kind_of(self.predictor, self.spec, self.runtime))
+
+    def _model_name(self, component: Component, before: Hop | None) -> Named:
+        isvc = self.isvc
+        if self.asked.model_name:
+            found = Named(self.asked.model_name, f"annotation {overrides.MODEL_NAME}", certain=True)
+        elif component is Component.TRANSFORMER and self.transformer:
+            found = naming.of_transformer(self.transformer, isvc.name)
+        elif self.collocated:
+            given, origin = self.collocated.flag("--model-name")
+            found = Named(given, origin, certain=True) if given else Named(isvc.name, "metadata.name", certain=False)
+        else:
+            otherwise = Named(isvc.name, "metadata.name", certain=False)
+            if before is not None:
+                otherwise = Named(before.model_name, "the transformer's, by which KServe's SDK forwards", certain=False)
+            found = naming.of_server(self.predictor, dialect.kind_of(self.predictor, self.spec, self.runtime), otherwise)
+        self._from(f"{component} model name", found.name, found.origin, certain=found.certain)
+        return found
+
+    def _from(self, field: str, value: str, origin: str, *, certain: bool = True) -> str:
+        self.sources.append(Source(field, value, origin, certain))
+        return value
+
+
+def _ready_path(url: str, container: Container) -> str:
+    """The path of the container's own readiness route, where it is reached at the URL's port; else nothing."""
+    ready = container.ready
+    if ready is None or ready.scheme != "http":
+        return ""
+    asked = address.port_asked(url, container)
+    number = next((port.number for port in container.ports if port.name and port.name == ready.port), ready.port)
+    here = asked.number if asked else address.DEFAULT_PORT
+    return ready.path if number == here else ""

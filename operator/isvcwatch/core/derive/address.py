@@ -1,0 +1,159 @@
+"""Where a component is asked: KServe's address in the status, and what to make of those that older or other releases wrote."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from isvcwatch.core.objects import DeploymentMode
+from isvcwatch.core.targets import Component
+
+if TYPE_CHECKING:
+    from isvcwatch.core.objects import Container, InferenceService, Port
+
+DEFAULT_DOMAIN: Final = "cluster.local"
+
+DEFAULT_PORT: Final = 8080
+"""The container port of KServe's runtimes, which a headless Service is reached at."""
+
+PLAIN_PORT: Final = 80
+"""The port of a Service, which KServe maps to the first declared container port."""
+
+AUTH_PORT: Final = 8443
+"""Where Open Data Hub's proxy listens, which then is the predictor Service's only port."""
+
+ENABLE_AUTH: Final = "security.opendatahub.io/enable-auth"
+
+_INFERENCE_ROUTE: Final = re.compile(r"/v1/models/[^/]+:(predict|explain)/?$|/v2/models/[^/]+(/versions/[^/]+)?/infer/?$")
+"""What addresses ended in up to KServe 0.10: a route, and no base URL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a component is asked.
+
+    Attributes:
+        url: the base URL.
+        origin: where it was read, or the rule that gave it.
+        certain: whether KServe makes a Service of that name.
+        others: where the server may be as well, where nothing answers at the URL.
+    """
+
+    url: str
+    origin: str
+    certain: bool = True
+    others: tuple[str, ...] = ()
+
+
+def given(isvc: InferenceService, component: Component, container: Container) -> Address | None:
+    """The service's own address as KServe wrote it; None while there is none."""
+    field, written = ("status.address.url", isvc.address_url) if isvc.address_url else ("status.url", isvc.url)
+    if not written:
+        return None
+    url = _INFERENCE_ROUTE.sub("", written)
+    origin = field if url == written else f"{field}, without its inference route"
+    return _completed(isvc, component, container, url, origin)
+
+
+def behind(isvc: InferenceService, entry_url: str, container: Container) -> Address | None:
+    """The predictor's own address behind a transformer, which by default does not look at its predictor."""
+    written = isvc.component_urls.get(Component.PREDICTOR, "")
+    if written:
+        return _completed(isvc, Component.PREDICTOR, container, written, "status.components.predictor.address.url")
+    try:
+        parts = urlsplit(entry_url)
+        service, _, domain = (parts.hostname or "").partition(".")
+        port = parts.port
+    except ValueError:
+        return None
+    if service != f"{isvc.name}-{Component.TRANSFORMER}":
+        return None
+    name = _service_names(isvc, Component.PREDICTOR)[0]
+    origin = "status.address.url, with the predictor's Service in place of the transformer's"
+    if isvc.mode is DeploymentMode.STANDARD and isvc.annotations.get(ENABLE_AUTH, "").lower() == "true":
+        return Address(f"https://{name}.{domain}:{AUTH_PORT}", f"{origin}, and its authenticating proxy's port")
+    inside = f":{_http_port(container.ports)}" if port else ""
+    return _completed(isvc, Component.PREDICTOR, container, f"{parts.scheme}://{name}.{domain}{inside}", origin)
+
+
+def port_asked(url: str, container: Container) -> Port | None:
+    """The declared container port that is reached at the URL: the first, behind a Service; that of its number, without one in between."""
+    port = urlsplit(url).port
+    if port is None or port == PLAIN_PORT:
+        return container.ports[0] if container.ports else None
+    return next((declared for declared in container.ports if declared.number == port), None)
+
+
+def is_headless(url: str) -> bool:
+    """Whether the URL names a container's port, as KServe writes it where no Service maps ports."""
+    return urlsplit(url).port not in (None, PLAIN_PORT)
+
+
+def plain_port_beside(url: str, container: Container, mode: DeploymentMode | None) -> str:
+    """The URL with the first port that is not gRPC, which a Standard Service has too; empty where there is none."""
+    other = next((port for port in container.ports[1:] if not port.is_grpc), None)
+    if other is None or mode is not DeploymentMode.STANDARD or is_headless(url):
+        return ""
+    return _with_port(url, other.number)
+
+
+def _completed(isvc: InferenceService, component: Component, container: Container, url: str, origin: str) -> Address:
+    """The address, and where the server may be instead."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return Address(url, origin)
+    service, _, rest = host.partition(".")
+    if isvc.mode is not DeploymentMode.STANDARD or not is_own_host(url, isvc.namespace, cluster_domain(isvc)):
+        return Address(url, origin)
+    expected = _service_names(isvc, component)
+    certain = service in expected
+    others = [] if certain else [f"http://{name}.{rest}" for name in (*expected, f"{expected[0]}-default")]
+    declared = _http_port(container.ports)
+    if certain and port != declared:
+        others.append(_with_port(f"http://{host}", declared))
+    if certain and parts.scheme == "https" and port is None:
+        others.append(f"http://{host}")
+    return Address(url, origin, certain, tuple(others))
+
+
+def _service_names(isvc: InferenceService, component: Component) -> tuple[str, ...]:
+    """The Services that KServe makes for a component in Standard mode."""
+    spec = isvc.predictor if component is Component.PREDICTOR else isvc.transformer
+    named = (f"{isvc.name}-{spec.name}-{component}",) if spec is not None and spec.name else ()
+    return (*named, f"{isvc.name}-{component}")
+
+
+def _http_port(ports: tuple[Port, ...]) -> int:
+    return next((port.number for port in ports if not port.is_grpc), DEFAULT_PORT)
+
+
+def _with_port(url: str, port: int) -> str:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}{parts.path}"
+
+
+def cluster_domain(isvc: InferenceService) -> str:
+    """The cluster's domain as KServe wrote it into the address: who may only annotate an object can't choose it."""
+    _, _, domain = (_hostname(isvc.address_url)).partition(".svc.")
+    return domain or DEFAULT_DOMAIN
+
+
+def is_own_host(url: str, namespace: str, domain: str = DEFAULT_DOMAIN) -> bool:
+    """Whether the URL's host is a Service in that namespace: `<service>.<namespace>.svc`, perhaps with the cluster's domain.
+
+    Any other domain behind `.svc` belongs to whoever registered it, and can point anywhere.
+    """
+    service, _, rest = _hostname(url).partition(".")
+    return bool(service) and rest in {f"{namespace}.svc", f"{namespace}.svc.{domain}"}
+
+
+def _hostname(url: str) -> str:
+    try:
+        return (urlsplit(url).hostname or "").removesuffix(".")
+    except ValueError:
+        return ""

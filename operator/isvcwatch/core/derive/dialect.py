@@ -1,0 +1,113 @@
+"""Which protocol a component is asked by: what is declared, in KServe's order, and what its command line shows."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from isvcwatch.core.derive.containers import Server
+    from isvcwatch.core.objects import ComponentSpec, Runtime
+
+PREFERENCE: Final = ("v1", "v2", "grpc-v1", "grpc-v2")
+"""KServe's order of preference among a runtime's protocol versions."""
+
+
+class Kind(StrEnum):
+    """The servers whose way of naming models differs, as far as the specification shows which it is."""
+
+    VLLM = "vllm"
+    HUGGINGFACE = "huggingface"
+    TRITON = "triton"
+    MLSERVER = "mlserver"
+    TORCHSERVE = "torchserve"
+    TENSORFLOW_SERVING = "tensorflow-serving"
+    OTHER = ""
+
+
+_SERVER_TYPES: Final = {
+    "triton": Kind.TRITON,
+    "tritonserver": Kind.TRITON,
+    "mlserver": Kind.MLSERVER,
+    "torchserve": Kind.TORCHSERVE,
+    "tensorflow-serving": Kind.TENSORFLOW_SERVING,
+    "huggingfaceserver": Kind.HUGGINGFACE,
+}
+"""`builtInAdapter.serverType`, and KServe's annotation `serving.kserve.io/server-type`."""
+
+_PROGRAMS: Final = {
+    "tritonserver": Kind.TRITON,
+    "mlserver": Kind.MLSERVER,
+    "torchserve": Kind.TORCHSERVE,
+    "tensorflow_model_server": Kind.TENSORFLOW_SERVING,
+    "vllm": Kind.VLLM,
+    "vllm.entrypoints.openai.api_server": Kind.VLLM,
+    "huggingfaceserver": Kind.HUGGINGFACE,
+}
+"""What a command line runs."""
+
+_FORMATS: Final = {"triton": Kind.TRITON, "mlserver": Kind.MLSERVER, "vllm": Kind.VLLM, "huggingface": Kind.HUGGINGFACE}
+
+_IMAGES: Final = (
+    (re.compile(r"(^|[/_-])vllm([:@/_-]|$)"), Kind.VLLM),
+    (re.compile(r"(^|/)huggingfaceserver([:@-]|$)"), Kind.HUGGINGFACE),
+    (re.compile(r"(^|/)tritonserver([:@-]|$)"), Kind.TRITON),
+    (re.compile(r"(^|/)mlserver([:@-]|$)"), Kind.MLSERVER),
+    (re.compile(r"(^|/)torchserve(-kfs)?([:@-]|$)"), Kind.TORCHSERVE),
+)
+"""What the servers' own images are called."""
+
+_V2: Final = frozenset({Kind.TRITON, Kind.MLSERVER})
+
+
+class Spoken(NamedTuple):
+    """The protocol to ask by.
+
+    Attributes:
+        protocol: its name.
+        origin: where that was read, or the rule that gave it.
+        certain: whether the server is known to speak it; a runtime's `protocolVersions` are often copied from another.
+    """
+
+    protocol: str
+    origin: str
+    certain: bool
+
+
+def kind_of(server: Server, spec: ComponentSpec | None, runtime: Runtime | None) -> Kind:
+    """Which server it is, as far as the specification shows."""
+    for word in server.words:
+        if known := _PROGRAMS.get(word.rpartition("/")[2]):
+            return known
+    if runtime and (known := _SERVER_TYPES.get(runtime.server_type)):
+        return known
+    if spec and (known := _FORMATS.get(spec.model_format)):
+        return known
+    return next((known for pattern, known in _IMAGES if pattern.search(server.container.image)), Kind.OTHER)
+
+
+def of_predictor(server: Server, spec: ComponentSpec, runtime: Runtime | None, kind: Kind) -> Spoken:  # noqa: PLR0911 -- a precedence list
+    """The first that is set."""
+    if spec.model_format == "vllm":
+        return Spoken("vllm", "spec.predictor.model.modelFormat.name is vLLM", certain=False)
+    if kind is Kind.VLLM and any(word.rpartition("/")[2] in _PROGRAMS for word in server.words):
+        return Spoken("vllm", "the command line runs vLLM", certain=False)
+    if spec.protocol_version:
+        certain = spec.protocol_version == "v2" and kind in _V2
+        return Spoken(spec.protocol_version, "spec.predictor.model.protocolVersion", certain)
+    if runtime and "vllm" in runtime.model_formats:
+        return Spoken("vllm", f"runtime {runtime.key.name}: supportedModelFormats has vLLM", certain=False)
+    if runtime and _SERVER_TYPES.get(runtime.server_type) in _V2:
+        return Spoken("v2", f"runtime {runtime.key.name}: its server is {runtime.server_type}", certain=True)
+    if kind in _V2:
+        return Spoken("v2", f"the server is {kind}", certain=True)
+    if runtime and runtime.protocol_versions:
+        lowest = min(runtime.protocol_versions, key=lambda v: PREFERENCE.index(v) if v in PREFERENCE else len(PREFERENCE))
+        return Spoken(lowest, f"runtime {runtime.key.name}: lowest of protocolVersions", certain=False)
+    declared, origin = server.variable("PROTOCOL")
+    if declared:
+        return Spoken(declared.lower(), origin, certain=False)
+    if kind is Kind.VLLM:
+        return Spoken("vllm", "the image is vLLM's", certain=False)
+    return Spoken("v1", "default", certain=False)

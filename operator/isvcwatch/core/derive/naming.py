@@ -1,0 +1,76 @@
+"""By which name a server knows its model: as its own argument parser reads it, else the name that KServe would give."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from isvcwatch.core.derive.dialect import Kind
+
+if TYPE_CHECKING:
+    from isvcwatch.core.derive.containers import Server
+
+IN_ITS_FILES: Final = frozenset({Kind.TRITON, Kind.MLSERVER, Kind.TORCHSERVE})
+"""Servers that take the name from the model's own files: a directory, model-settings.json, config.properties."""
+
+TENSORFLOW_DEFAULT: Final = "default"
+"""What TensorFlow Serving calls its model without `--model_name`."""
+
+
+class Named(NamedTuple):
+    """A model's name.
+
+    Attributes:
+        name: the name.
+        origin: where it was read, or the rule that gave it.
+        certain: whether the server goes by it.
+    """
+
+    name: str
+    origin: str
+    certain: bool
+
+
+def of_server(server: Server, kind: Kind, otherwise: Named) -> Named:
+    """The name by which a server knows its model.
+
+    Args:
+        server: the server.
+        kind: which it is.
+        otherwise: the name where none is given.
+    """
+    environment, origin = server.variable("MLSERVER_MODEL_NAME")
+    if environment and kind in {Kind.MLSERVER, Kind.OTHER}:
+        return Named(environment, origin, certain=False)  # a name in model-settings.json comes before it
+    given, origin = _served(server, kind)
+    if given:
+        return Named(given, origin, kind not in IN_ITS_FILES)
+    if kind is Kind.TENSORFLOW_SERVING:
+        return Named(TENSORFLOW_DEFAULT, "TensorFlow Serving's default", certain=True)
+    return otherwise
+
+
+def of_transformer(server: Server, service: str) -> Named:
+    """The name by which a transformer knows its model: KServe gives it the service's where it names none."""
+    given, origin = server.flag("--model-name")
+    return Named(given, origin, certain=True) if given else Named(service, "metadata.name", certain=True)
+
+
+def _served(server: Server, kind: Kind) -> tuple[str, str]:
+    if kind is Kind.VLLM:
+        return _of_vllm(server)
+    served = server.flag("--served-model-name")
+    return served if served[0] else server.flag("--model-name")
+
+
+def _of_vllm(server: Server) -> tuple[str, str]:
+    """vLLM: `--served-model-name`, else the model as it was given, by `--model` or behind `serve`."""
+    for flags in (("--served-model-name",), ("--model",)):
+        given = server.flag(*flags)
+        if given[0]:
+            return given
+    words = server.words
+    for number, word in enumerate(words[:-1]):
+        following = words[number + 1]
+        if word == "serve" and number and words[number - 1].rpartition("/")[2] == "vllm" and not following.startswith("-"):
+            return following, "the command line: vllm serve"
+    return "", ""

@@ -1,0 +1,54 @@
+"""Which services are left alone, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from isvcwatch.core.objects import DeploymentMode
+from isvcwatch.core.reasons import Reason
+from isvcwatch.core.targets import Component, Skipped
+
+if TYPE_CHECKING:
+    from isvcwatch.core.objects import InferenceService
+
+AUTOSCALER_CLASS: Final = "serving.kserve.io/autoscalerClass"
+MIN_SCALE: Final = "autoscaling.knative.dev/min-scale"
+
+NEVER_ZERO: Final = frozenset({"", "hpa"})
+"""Autoscaler classes that never go below one pod in Standard mode: KServe raises an HPA's minimum of 0 to 1."""
+
+SCALED_BY_OTHERS: Final = frozenset({"external", "keda"})
+"""Autoscaler classes of Standard mode whose minimum is somebody else's, and may be zero whatever the service says."""
+
+
+def skipped(isvc: InferenceService) -> Skipped | None:
+    """Why nothing is done about the service; None where it is probed."""
+    if isvc.problem:
+        return Skipped(Reason.MALFORMED, isvc.problem)
+    if isvc.deleting:
+        return Skipped(Reason.DELETING, "it is being deleted")
+    if isvc.stopped:
+        return Skipped(Reason.STOPPED, "it is stopped; it is judged afresh once it is started again")
+    if isvc.mode is DeploymentMode.MODEL_MESH:
+        return Skipped(Reason.MODEL_MESH, "ModelMesh replaces the whole status at every turn, so no condition can be kept there")
+    asleep = _may_sleep(isvc)
+    if asleep:
+        return Skipped(Reason.SCALES_TO_ZERO, f"{asleep}: a probe would wake it or keep it awake, so it is left alone")
+    return None
+
+
+def scaled_by_others(isvc: InferenceService) -> bool:
+    """Whether an autoscaler that KServe does not run may have taken it to zero, where nothing listens and nothing is wrong."""
+    return isvc.mode is DeploymentMode.STANDARD and isvc.annotations.get(AUTOSCALER_CLASS, "").lower() in SCALED_BY_OTHERS
+
+
+def _may_sleep(isvc: InferenceService) -> str:
+    """Why the service may be at zero pods, or nothing where it never is."""
+    for component, spec in ((Component.PREDICTOR, isvc.predictor), (Component.TRANSFORMER, isvc.transformer)):
+        if spec is not None and spec.min_replicas == 0:
+            autoscaler = isvc.annotations.get(AUTOSCALER_CLASS, "").lower()
+            if isvc.mode is not DeploymentMode.STANDARD or autoscaler not in NEVER_ZERO:
+                return f"spec.{component}.minReplicas is 0"
+    if isvc.mode is not DeploymentMode.STANDARD and isvc.annotations.get(MIN_SCALE, "") == "0":
+        return f"annotation {MIN_SCALE} is 0"
+    return ""

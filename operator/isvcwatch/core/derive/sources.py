@@ -1,0 +1,34 @@
+"""Where derived values come from, and whether that makes them certain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from isvcwatch.core.targets import Misconfigured, Skipped, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a value came from.
+
+    Attributes:
+        field: what the value is, such as "predictor protocol".
+        value: the value.
+        origin: the field it was read from, or the rule that gave it.
+        certain: whether that settles it; what is only a guess is looked into where an answer contradicts it.
+    """
+
+    field: str
+    value: str
+    origin: str
+    certain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """What is to be done about a service, and why."""
+
+    outcome: Target | Skipped | Misconfigured
+    sources: tuple[Source, ...] = ()

@@ -1,0 +1,341 @@
+"""Looks closer where an answer contradicts what was only guessed: where the server is, what it is, and which models it has.
+
+Free of I/O: `look` says what to ask next and takes what came; `Look` sends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Protocol
+
+import structlog
+
+from isvcwatch.client.protocols import Answer, Inquiry, Interview, Question, Recognised, Verdict, declared, named, recognise
+from isvcwatch.client.protocols.interview import MOST_INQUIRIES
+from isvcwatch.client.protocols.urls import join_url, parse_base_url
+from isvcwatch.client.transport import WireError
+from isvcwatch.core import overrides
+from isvcwatch.core.conditions import Status, one_line
+from isvcwatch.core.health import Finding
+from isvcwatch.core.reasons import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from isvcwatch.client.protocols import HealthProtocol
+    from isvcwatch.client.protocols.interview import Steps
+    from isvcwatch.client.transport import Ask
+    from isvcwatch.core.targets import Hop
+
+log = structlog.get_logger(__name__)
+
+MOST_MODELS: Final = 8
+"""Models of one server that are asked for each round where it is not known which is the service's."""
+
+MOST_PLACES: Final = 3
+"""Other base URLs that are tried."""
+
+NO_ANSWER: Final = frozenset(
+    {
+        Reason.CONNECTION_REFUSED,
+        Reason.CONNECTION_TIMED_OUT,
+        Reason.CONNECTION_LOST,
+        Reason.UNREACHABLE,
+        Reason.NAME_NOT_FOUND,
+        Reason.TIMED_OUT,
+        Reason.TLS_FAILED,
+        Reason.INVALID_ANSWER,
+    }
+)
+"""Findings after which the server may be elsewhere."""
+
+FOREIGN: Final = frozenset({Reason.ROUTE_NOT_FOUND, Reason.UNEXPECTED_ANSWER})
+"""Findings after which the server may speak another protocol."""
+
+ABOUT_A_NAME: Final = frozenset({Reason.MODEL_NOT_FOUND, Reason.MODEL_NOT_READY, Reason.MODEL_LOADING})
+"""Findings after which the model may go by another name."""
+
+SERVER_ERRORS: Final = 500
+"""The first status of those that are the server's errors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What came of a closer look.
+
+    Attributes:
+        hops: what to ask from now on: one, or one for each of several models.
+        note: how that was found, for messages; empty where it is as derived.
+        doubt: what to say where an answer contradicts what is still a guess; None for the usual words.
+        server: what the server is, for people; empty where nobody here knows it.
+        models: the names that it lists; None where it has no list.
+    """
+
+    hops: tuple[Hop, ...]
+    note: str = ""
+    doubt: Finding | None = None
+    server: str = ""
+    models: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request of a closer look.
+
+    Attributes:
+        base_url: whose route it is.
+        inquiry: the request.
+    """
+
+    base_url: str
+    inquiry: Inquiry
+
+
+Looking = Generator[Call, Answer | WireError, Learned]
+
+
+def protocol_of(hop: Hop) -> HealthProtocol:
+    """The protocol that a server is asked by."""
+    return declared.by_path(hop.ready_path) if hop.protocol == declared.NAME else named(hop.protocol)
+
+
+def look(hop: Hop, found: Finding) -> Looking:
+    """Look closer.
+
+    Args:
+        hop: what was asked.
+        found: what came of it.
+    """
+    asked, note = 0, ""
+    if found.reason in NO_ANSWER:
+        for url in hop.other_urls[:MOST_PLACES]:
+            there = replace(hop, base_url=url, address_certain=True, other_urls=())
+            protocol = protocol_of(hop)
+            route = protocol.path(Question.MODEL_READY, hop.model_name)
+            asked += 1
+            came = yield Call(url, Inquiry(route or "/"))
+            if isinstance(came, WireError):
+                continue
+            note = f"asked at {url}, since nothing answers at {hop.base_url}"
+            if protocol.read(Question.MODEL_READY, came, hop.model_name).verdict is Verdict.YES:
+                return Learned((there,), note)
+            hop = there
+            break
+        else:
+            return Learned((hop,))
+    interview = Interview(MOST_INQUIRIES - asked)
+    server = yield from _asked(hop.base_url, recognise(interview))
+    learned = _concluded(hop, found, server, interview)
+    return replace(learned, note="; ".join(filter(None, (note, learned.note))))
+
+
+def _asked(base_url: str, steps: Steps[Recognised | None]) -> Generator[Call, Answer | WireError, Recognised | None]:
+    """An interview at a base URL."""
+    try:
+        inquiry = next(steps)
+        while True:
+            came = yield Call(base_url, inquiry)
+            inquiry = steps.send(None if isinstance(came, WireError) else came)
+    except StopIteration as stopped:
+        found: Recognised | None = stopped.value
+        return found
+
+
+def _concluded(hop: Hop, found: Finding, server: Recognised | None, interview: Interview) -> Learned:
+    if server is None:
+        return _unknown_server(hop, found, interview)
+    protocol = hop.protocol if hop.protocol in server.protocols else server.protocols[0]
+    spoken = replace(hop, protocol=protocol, protocol_certain=True)
+    note = "" if protocol == hop.protocol else f"asked as {server.server} is"
+    if protocol_of(spoken).path(Question.MODEL_READY, hop.model_name) is None:
+        return _declared(hop, server.server) or Learned((spoken,), note, server=server.server)
+    if protocol_of(spoken).server_vouches:
+        learned = _vouching(spoken, note, server)
+    elif server.models is None:
+        learned = Learned((spoken,), note, None if hop.name_certain else _name_unknown(hop, f"{server.server} has no list of its models"))
+    else:
+        learned = _listed(spoken, note, server, server.models)
+    return replace(learned, server=server.server, models=server.models)
+
+
+def _vouching(hop: Hop, note: str, server: Recognised) -> Learned:
+    """A server whose own readiness is its models': any of its names will do."""
+    models = server.models or ()
+    name = hop.model_name if hop.name_certain or not models or hop.model_name in models else models[0]
+    return Learned((replace(hop, model_name=name, name_certain=True),), note)
+
+
+def _listed(hop: Hop, note: str, server: Recognised, models: tuple[str, ...]) -> Learned:
+    if hop.name_certain or hop.model_name in models:
+        return Learned((replace(hop, name_certain=True),), note)
+    if not models:
+        return Learned((hop,), note, _none_listed(hop, server.server))
+    if len(models) > MOST_MODELS:
+        return Learned((hop,), note, _name_unknown(hop, f"it lists {len(models)} models"))
+    known = tuple(replace(hop, model_name=name, name_certain=True) for name in models)
+    how = f"asked as `{models[0]}`, the one model the server lists"
+    if len(models) > 1:
+        how = f"asked as {', '.join(f'`{name}`' for name in models)}: the server lists them, and none as `{hop.model_name}`"
+    return Learned(known, one_line("; ".join(filter(None, (note, how))), 256))
+
+
+def _none_listed(hop: Hop, server: str) -> Finding:
+    if hop.has_model:
+        return Finding(
+            Status.FALSE, Reason.MODEL_NOT_FOUND, f"{hop.base_url} lists no model ({server}): it failed to load, or was unloaded"
+        )
+    return Finding(
+        Status.UNKNOWN,
+        Reason.MODEL_NAME_UNKNOWN,
+        f"{hop.base_url} lists no model ({server}), and the {hop.component} names none that it should have; models that are added by "
+        "TrainedModels are not watched",
+    )
+
+
+def _unknown_server(hop: Hop, found: Finding, interview: Interview) -> Learned:
+    heard = interview.heard
+    if heard and all(answer.status >= SERVER_ERRORS for answer in heard):
+        return Learned((hop,), doubt=found)  # whatever it is, its clients get errors
+    by_own_route = _declared(hop, "")
+    if by_own_route is not None:
+        return by_own_route
+    return Learned(
+        (hop,),
+        doubt=Finding(
+            Status.UNKNOWN,
+            Reason.UNKNOWN_SERVER,
+            f"{hop.base_url} answers, but is no model server that isvcwatch knows; give its container a readinessProbe.httpGet that tells "
+            f"whether it can serve, or say by annotation {overrides.PROTOCOL} which protocol it speaks (either rolls the pods)",
+        ),
+    )
+
+
+def _declared(hop: Hop, server: str) -> Learned | None:
+    """By the container's own readiness route, where it has one."""
+    if not hop.ready_path:
+        return None
+    asked = replace(hop, protocol=declared.NAME, protocol_certain=False, name_certain=True)
+    return Learned((asked,), f"asked by its container's own readinessProbe, {hop.ready_path}", server=server)
+
+
+def _name_unknown(hop: Hop, why: str) -> Finding:
+    return Finding(
+        Status.UNKNOWN,
+        Reason.MODEL_NAME_UNKNOWN,
+        f"{hop.base_url} does not know `{hop.model_name}`, a name that was only guessed, and {why}; say by annotation "
+        f"{overrides.MODEL_NAME} what the server calls it (adding it rolls the pods)",
+    )
+
+
+def tempered(hop: Hop, found: Finding, doubt: Finding | None) -> Finding:
+    """What a finding amounts to where it contradicts what is only a guess: never an accusation, but Unknown, with what to do.
+
+    Args:
+        hop: what was asked, as it is known by now.
+        found: what came of it.
+        doubt: what a closer look has said to it.
+    """
+    if found.reason in ABOUT_A_NAME and not hop.name_certain:
+        return doubt or _name_unknown(hop, "the server could not be asked for its own")
+    if found.reason in FOREIGN and not hop.protocol_certain:
+        return doubt or found
+    if found.reason == Reason.SERVER_ERROR and not hop.protocol_certain and doubt is not None:
+        return doubt
+    if hop.may_sleep and found.reason in {Reason.CONNECTION_REFUSED, Reason.CONNECTION_TIMED_OUT, Reason.UNREACHABLE}:
+        return Finding(
+            Status.UNKNOWN,
+            Reason.SCALES_TO_ZERO,
+            f"{found.message}; an autoscaler that is not KServe's own may have scaled it to zero, where that is as it should be",
+        )
+    if found.reason == Reason.NAME_NOT_FOUND and not hop.address_certain:
+        return Finding(
+            Status.UNKNOWN,
+            Reason.INVALID_ADDRESS,
+            f"{found.message}: the status names a Service that KServe does not make; say by annotation {overrides.URL} where it is "
+            "(adding it rolls the pods)",
+        )
+    return found
+
+
+def contradicts(derived: Hop, hop: Hop, found: Finding) -> bool:
+    """Whether a closer look may find out more.
+
+    Args:
+        derived: what the specification says.
+        hop: what was asked: the same, or what was learned since.
+        found: what came of it.
+    """
+    if found.reason in FOREIGN:
+        return not derived.protocol_certain
+    if found.reason == Reason.SERVER_ERROR:
+        return not hop.protocol_certain
+    if found.reason == Reason.MODEL_NOT_FOUND:
+        return not derived.name_certain
+    if found.reason in ABOUT_A_NAME:
+        return not hop.name_certain
+    return found.reason in NO_ANSWER and bool(derived.other_urls)
+
+
+class Cancellable(Protocol):
+    """What is under way and can be given up."""
+
+    def cancel(self) -> None:
+        """Give it up; nobody is called back."""
+
+
+class Look:
+    """A closer look under way.
+
+    Args:
+        hop: what was asked.
+        found: what came of it.
+        ask: makes a request ready.
+        start: sends it, and calls back.
+        done: takes what was learned; None where the look itself failed, by a bug.
+    """
+
+    __slots__ = ("_ask", "_done", "_hop", "_start", "_steps", "_under_way")
+
+    def __init__(
+        self,
+        hop: Hop,
+        found: Finding,
+        ask: Callable[..., Ask],
+        start: Callable[[Ask, Callable[[Answer | WireError], None]], Cancellable],
+        done: Callable[[Learned | None], None],
+    ) -> None:
+        self._hop = hop
+        self._ask = ask
+        self._start = start
+        self._done = done
+        self._steps = look(hop, found)
+        self._under_way: Cancellable | None = None
+        self._go_on(None)
+
+    def cancel(self) -> None:
+        """Give it up."""
+        if self._under_way:
+            self._under_way.cancel()
+            self._under_way = None
+
+    def _go_on(self, came: Answer | WireError | None) -> None:
+        self._under_way = None
+        try:
+            call = next(self._steps) if came is None else self._steps.send(came)
+            while (ask := self._made_ready(call)) is None:
+                call = self._steps.send(WireError("it can't be asked"))
+        except StopIteration as stopped:
+            self._done(stopped.value)
+        except Exception:  # a bug must not end the others' probing
+            log.exception("look_crashed", url=self._hop.base_url)
+            self._done(None)
+        else:
+            self._under_way = self._start(ask, self._go_on)
+
+    def _made_ready(self, call: Call) -> Ask | None:
+        try:
+            url = join_url(parse_base_url(call.base_url), call.inquiry.path)
+            return self._ask(url, own_host=self._hop.own_host, method=call.inquiry.method, body=call.inquiry.body)
+        except (WireError, ValueError):
+            return None
