@@ -1,18 +1,19 @@
-"""`isvcwatch check`: the operator's own questions and readings, for one server, by hand."""
+"""`isvcwatch check`: what a server is, which models it has, and the operator's own questions and readings for it, by hand."""
 
 from __future__ import annotations
 
+import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from isvcwatch.client.protocols import Question, named
-from isvcwatch.client.protocols.urls import parse_base_url
+from isvcwatch.client.protocols import Interview, Question, Recognised, named, recognise
+from isvcwatch.client.protocols.urls import join_url, parse_base_url
 from isvcwatch.client.tls import trusting
 from isvcwatch.client.transport import Transport, WireError
 from isvcwatch.core.conditions import Status
 from isvcwatch.core.health import Finding
-from isvcwatch.core.reasons import Reason
+from isvcwatch.core.reasons import MEANINGS, Reason
 from isvcwatch.core.targets import Component, Hop
 from isvcwatch.probing.addresses import AddressPolicy
 from isvcwatch.probing.rungs import Rung
@@ -27,6 +28,9 @@ EXHAUSTED: Final = Finding(Status.UNKNOWN, Reason.PROBE_FAILED, "this machine ha
 
 RUNGS: Final = {Question.SERVER_LIVE: "server live", Question.SERVER_READY: "server ready", Question.MODEL_READY: "model ready"}
 
+MOST_MODELS: Final = 16
+"""Models that are asked about where none is named."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -35,27 +39,100 @@ class Reply:
     Attributes:
         question: what was asked.
         finding: what the answer means.
-        seconds: how long it took.
+        seconds: how long it took; None where nothing was asked.
+        model: the model it is about; empty for the server.
     """
 
     question: Question
     finding: Finding
-    seconds: float
+    seconds: float | None
+    model: str = ""
 
 
-async def climb(
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that was found out.
+
+    Attributes:
+        url: the base URL.
+        server: what the server is; empty where it was not asked, or nobody here knows it.
+        protocol: the protocol it was asked by; empty where there is none.
+        models: the names that it lists; None where it has no list.
+        replies: each question's answer.
+        note: what to do, where that is not in a reply.
+    """
+
+    url: str
+    server: str = ""
+    protocol: str = ""
+    models: tuple[str, ...] | None = None
+    replies: list[Reply] = field(default_factory=list)
+    note: str = ""
+
+    def verdict(self) -> Status:
+        """True where the highest rung that can be asked is."""
+        asked = [reply.finding for reply in self.replies if reply.finding.reason != Reason.NO_SUCH_ROUTE]
+        if any(finding.status is Status.FALSE for finding in asked):
+            return Status.FALSE
+        return asked[-1].status if asked else Status.UNKNOWN
+
+    def text(self) -> str:
+        """For people."""
+        head = [f"{self.url} is {self.server}, asked by {self.protocol}."] if self.server else []
+        if self.models is not None:
+            head.append(f"It lists {', '.join(self.models) or 'no model'}.")
+        rows = [
+            (
+                RUNGS[r.question] + (f" {r.model}" if r.model and len(self.models or ()) > 1 else ""),
+                r.finding.status,
+                r.finding.reason,
+                "-" if r.seconds is None else f"{r.seconds * 1000:.0f} ms",
+                r.finding.message,
+            )
+            for r in self.replies
+        ]
+        parts = ["\n".join(head), format_table(("ASKED", "ANSWER", "REASON", "TOOK", "MESSAGE"), rows) if rows else "", self.note]
+        return "\n\n".join(filter(None, parts))
+
+    def json(self) -> str:
+        """For programs."""
+        return json.dumps(
+            {
+                "url": self.url,
+                "server": self.server or None,
+                "protocol": self.protocol or None,
+                "models": None if self.models is None else list(self.models),
+                "verdict": self.verdict(),
+                "replies": [
+                    {
+                        "question": r.question.value,
+                        "model": r.model or None,
+                        "status": r.finding.status,
+                        "reason": r.finding.reason,
+                        "message": r.finding.message,
+                        "seconds": r.seconds,
+                    }
+                    for r in self.replies
+                ],
+                "note": self.note or None,
+            },
+            indent=2,
+        )
+
+
+async def check(
     url: str,
-    protocol: str,
+    protocol: str | None,
     model: str | None,
     timeout: float,  # noqa: ASYNC109 -- for each request
     ca_bundles: Sequence[str] = (),
-) -> list[Reply]:
+) -> Report:
     """Ask all that there is to ask.
 
     Args:
         url: the base URL.
-        protocol: one of `protocols.PROTOCOLS`.
-        model: the model's name; None to ask about the server alone.
+        protocol: one of `protocols.PROTOCOLS`; None to find out what the server is.
+        model: the model's name; None to ask about those that the server lists.
         timeout: seconds that each request may take.
         ca_bundles: files of certificates in PEM, of authorities that are trusted beside the system's.
 
@@ -66,39 +143,82 @@ async def climb(
     if base.userinfo:
         raise ValueError("write the URL without a user name or password: check sends no credentials")
     if model is not None:
-        named(protocol).path(Question.MODEL_READY, model)  # says what is wrong with the name
-    hop = Hop(Component.PREDICTOR, url, named(protocol).name, model or "", own_host=True)
+        named(protocol or "v1").path(Question.MODEL_READY, model)  # says what is wrong with the name
+    if protocol is not None:
+        named(protocol)
     transport = Transport(guard=AddressPolicy(anywhere=True).objection, tls=trusting(ca_bundles) if ca_bundles else None)
+    checking = _Checking(transport, url, timeout)
     try:
-        return [
-            await _ask(transport, hop, question, timeout) for question in RUNGS if question is not Question.MODEL_READY or model is not None
-        ]
+        if protocol is not None:
+            return await checking.by(named(protocol).name, (model,) if model is not None else ())
+        return await checking.found_out(model)
     finally:
         await transport.aclose()
 
 
-async def _ask(transport: Transport, hop: Hop, question: Question, timeout: float) -> Reply:  # noqa: ASYNC109
-    """One question, and what came of it."""
-    rung = Rung(transport, hop, question)
-    began = time.monotonic()
-    if rung.known is not None:
-        return Reply(question, rung.known, 0.0)
-    try:
-        came: Answer | WireError = await transport.get(rung.url, timeout, own_host=hop.own_host)
-    except WireError as error:
-        came = error
-    return Reply(question, rung.read(came) or EXHAUSTED, time.monotonic() - began)
+class _Checking:
+    """One check: where, and how long a request may take."""
+
+    def __init__(self, transport: Transport, url: str, timeout: float) -> None:
+        self._transport = transport
+        self._url = url
+        self._timeout = timeout
+
+    async def by(self, protocol: str, models: Sequence[str], server: Recognised | None = None) -> Report:
+        """Ask by a protocol: the server's health, and each model's."""
+        replies = [await self._reply(protocol, question) for question in (Question.SERVER_LIVE, Question.SERVER_READY)]
+        replies += [await self._reply(protocol, Question.MODEL_READY, model) for model in models]
+        return Report(self._url, server.server if server else "", protocol, server.models if server else None, replies)
+
+    async def found_out(self, model: str | None) -> Report:
+        """Ask the server what it is, and then by that."""
+        interview = Interview()
+        server = await self._interviewed(interview)
+        if server is not None:
+            listed = (server.models or ())[:MOST_MODELS]
+            vouches = named(server.protocols[0]).server_vouches
+            models = (model,) if model is not None else listed[:1] if vouches else listed
+            report = await self.by(server.protocols[0], models, server)
+            if model is None and not models and not vouches:
+                return Report(report.url, report.server, report.protocol, report.models, report.replies, _unnamed(server))
+            return report
+        if not interview.heard:
+            return Report(self._url, replies=[await self._reply("v1", Question.SERVER_LIVE)])
+        unknown = Finding(Status.UNKNOWN, Reason.UNKNOWN_SERVER, MEANINGS[Reason.UNKNOWN_SERVER])
+        note = f"It was asked {len(interview.answers)} questions. If you know what it speaks, say so by --protocol."
+        return Report(self._url, replies=[Reply(Question.SERVER_LIVE, unknown, None)], note=note)
+
+    async def _interviewed(self, interview: Interview) -> Recognised | None:
+        steps = recognise(interview)
+        try:
+            inquiry = next(steps)
+            while True:
+                answer = await self._answer(inquiry.path, inquiry.method, inquiry.body)
+                inquiry = steps.send(None if isinstance(answer, WireError) else answer)
+        except StopIteration as stopped:
+            found: Recognised | None = stopped.value
+            return found
+
+    async def _reply(self, protocol: str, question: Question, model: str = "") -> Reply:
+        """One question, and what came of it."""
+        rung = Rung(self._transport, Hop(Component.PREDICTOR, self._url, protocol, model, own_host=True), question)
+        if rung.known is not None:
+            return Reply(question, rung.known, None, model)
+        began = time.monotonic()
+        try:
+            came: Answer | WireError = await self._transport.get(rung.url, self._timeout, own_host=True)
+        except WireError as error:
+            came = error
+        return Reply(question, rung.read(came) or EXHAUSTED, time.monotonic() - began, model)
+
+    async def _answer(self, path: str, method: str, body: bytes) -> Answer | WireError:
+        try:
+            return await self._transport.get(join_url(parse_base_url(self._url), path), self._timeout, method=method, body=body)
+        except WireError as error:
+            return error
 
 
-def verdict(replies: Sequence[Reply]) -> Status:
-    """True where the highest rung that can be asked is."""
-    asked = [reply.finding for reply in replies if reply.finding.reason != Reason.NO_SUCH_ROUTE]
-    if any(finding.status is Status.FALSE for finding in asked):
-        return Status.FALSE
-    return asked[-1].status if asked else Status.UNKNOWN
-
-
-def table(replies: Sequence[Reply]) -> str:
-    """The answers, for people."""
-    rows = [(RUNGS[r.question], r.finding.status, r.finding.reason, f"{r.seconds * 1000:.0f} ms", r.finding.message) for r in replies]
-    return format_table(("ASKED", "ANSWER", "REASON", "TOOK", "MESSAGE"), rows)
+def _unnamed(server: Recognised) -> str:
+    if server.models is None:
+        return f"{server.server} has no list of its models: name one by --model."
+    return "It has no model to ask about."

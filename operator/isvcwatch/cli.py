@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from isvcwatch import process, settings
+from isvcwatch.client.protocols import PROTOCOLS
 from isvcwatch.version import __version__
 
 if TYPE_CHECKING:
@@ -50,17 +51,32 @@ def _parser() -> argparse.ArgumentParser:
     _add(run, settings.RUN_OPTIONS)
     run.set_defaults(command=_run)
 
-    check = commands.add_parser("check", help="ask one server by hand", description="Ask one server all that there is to ask.")
+    check = commands.add_parser(
+        "check",
+        help="ask one server by hand",
+        description="Find out what a server is and which models it has, and ask all that there is to ask.",
+    )
     check.add_argument("url", metavar="URL", help="base URL, such as http://localhost:8080")
-    check.add_argument("--model", metavar="NAME", help="model to ask about; without it, the server alone is asked about")
-    check.add_argument("--protocol", metavar="NAME", default="v1", help="v1, v2, openai or vllm (default v1)")
+    check.add_argument("--model", metavar="NAME", help="model to ask about; without it, those that the server lists")
+    check.add_argument("--protocol", metavar="NAME", help=f"{', '.join(PROTOCOLS)}; without it, that is found out")
+    check.add_argument("-o", "--output", metavar="FORMAT", choices=("text", "json"), default="text", help="text or json (default text)")
     _add(check, settings.CHECK_OPTIONS)
     check.set_defaults(command=_check)
 
     explain = commands.add_parser(
         "explain", help="show what would be probed", description="Show what would be probed, and which field each value came from."
     )
-    explain.add_argument("service", metavar="NAMESPACE/NAME", help="an InferenceService")
+    explain.add_argument("service", metavar="NAMESPACE/NAME", nargs="?", help="an InferenceService of the cluster")
+    explain.add_argument(
+        "-f",
+        "--filename",
+        metavar="FILE",
+        action="append",
+        help="YAML of InferenceServices and runtimes, without a cluster; - for standard input",
+    )
+    explain.add_argument(
+        "--ask", action="store_true", help="also ask the servers, as one round of the operator does, and show what is learned"
+    )
     _add(explain, (*settings.CLUSTER_OPTIONS, *settings.POLICY_OPTIONS))
     explain.set_defaults(command=_explain)
     return parser
@@ -104,25 +120,30 @@ def _check(parsed: argparse.Namespace) -> int:
 
     chosen = _settings(settings.CHECK_OPTIONS, parsed, os.environ)
     try:
-        ladder = asyncio.run(check.climb(parsed.url, parsed.protocol, parsed.model, chosen.policy.timeout, chosen.ca_bundles))
+        report = asyncio.run(check.check(parsed.url, parsed.protocol, parsed.model, chosen.policy.timeout, chosen.ca_bundles))
     except ValueError as error:
         raise UsageError(str(error)) from error
-    print(check.table(ladder))
-    return {"True": EXIT_READY, "False": EXIT_NOT_READY}.get(check.verdict(ladder), EXIT_UNKNOWN)
+    print(report.json() if parsed.output == "json" else report.text())
+    return {"True": EXIT_READY, "False": EXIT_NOT_READY}.get(report.verdict(), EXIT_UNKNOWN)
 
 
 def _explain(parsed: argparse.Namespace) -> int:
     chosen = _settings((*settings.CLUSTER_OPTIONS, *settings.POLICY_OPTIONS), parsed, os.environ)
-    namespace, slash, name = parsed.service.partition("/")
-    if not (slash and namespace and name):
-        raise UsageError(f"{parsed.service!r} names no InferenceService: write NAMESPACE/NAME")
+    if parsed.service is None and not parsed.filename:
+        raise UsageError("usage: isvcwatch explain NAMESPACE/NAME, or isvcwatch explain -f FILE")
+    namespace, slash, name = (parsed.service or "").partition("/")
+    if bool(parsed.filename) == bool(parsed.service) or (parsed.service and not (slash and namespace and name)):
+        raise UsageError(f"{parsed.service!r} names no InferenceService: write NAMESPACE/NAME, or -f FILE")
     try:
         from isvcwatch import explain  # noqa: PLC0415 -- needs the operator's libraries
         from isvcwatch.kube.errors import KubeError  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise UsageError(f"{RUN_NEEDS} ({error})") from error
     try:
-        print(asyncio.run(explain.explain(chosen, namespace, name)))
-    except KubeError as error:
+        if parsed.filename:
+            print(asyncio.run(explain.of_files(chosen, parsed.filename, ask=parsed.ask)))
+        else:
+            print(asyncio.run(explain.explain(chosen, namespace, name, ask=parsed.ask)))
+    except (KubeError, explain.FileError) as error:
         raise UsageError(str(error)) from error
     return 0

@@ -1,25 +1,53 @@
-"""`isvcwatch explain`: what would be probed, and which field each value came from."""
+"""`isvcwatch explain`: what would be probed, which field each value came from, and what is only a guess."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import asyncio
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
+import yaml
+
+from isvcwatch.client.transport import Transport
 from isvcwatch.core.derive import Derivation, derive
-from isvcwatch.core.objects import RuntimeKey
+from isvcwatch.core.objects import DeploymentMode, RuntimeKey
 from isvcwatch.core.targets import Target
 from isvcwatch.kube import errors, parse
 from isvcwatch.kube.api import Api
 from isvcwatch.kube.connection import connect
 from isvcwatch.kube.resources import CLUSTER_SERVING_RUNTIMES, INFERENCE_SERVICES, SERVING_RUNTIMES
+from isvcwatch.probing.addresses import AddressPolicy
+from isvcwatch.probing.prober import Prober
 from isvcwatch.tables import table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from isvcwatch.client.transport import Ask
+    from isvcwatch.core.health import Round
     from isvcwatch.core.objects import InferenceService, Runtime
     from isvcwatch.settings import Settings
 
+NAMESPACE: Final = "default"
+"""Where an object of a file is that names none."""
 
-async def explain(settings: Settings, namespace: str, name: str) -> str:
+RUNTIMES: Final = frozenset({"ServingRuntime", "ClusterServingRuntime"})
+
+
+class FileError(Exception):
+    """A file that can't be used; its text says which, and why."""
+
+
+async def explain(settings: Settings, namespace: str, name: str, *, ask: bool = False) -> str:
     """What is derived for a service, for people.
+
+    Args:
+        settings: which cluster, and the policy.
+        namespace: the service's namespace.
+        name: its name.
+        ask: whether to ask its servers as well.
 
     Raises:
         KubeError: the service can't be read.
@@ -29,9 +57,41 @@ async def explain(settings: Settings, namespace: str, name: str) -> str:
         api = Api(connection)
         isvc = parse.inference_service(await api.get(INFERENCE_SERVICES, namespace, name))
         runtime, note = await _runtime(api, isvc)
-        return "\n".join((describe(isvc, derive(isvc, runtime, settings.policy)), *note))
     finally:
         await connection.close()
+    return await _explained(settings, isvc, runtime, note, ask=ask)
+
+
+async def of_files(settings: Settings, names: Sequence[str], *, ask: bool = False) -> str:
+    """What is derived for the services in files of YAML, without a cluster.
+
+    Args:
+        settings: the policy.
+        names: paths; `-` for standard input. Runtimes may stand in any of them.
+        ask: whether to ask the servers as well.
+
+    Raises:
+        FileError: a file can't be read, or no InferenceService is in any.
+    """
+    objects = [found for name in names for found in _objects(name)]
+    runtimes = {key: parse.runtime(found) for found in objects if found.get("kind") in RUNTIMES for key in (_key(found),)}
+    services = [found for found in objects if found.get("kind") == "InferenceService"]
+    if not services:
+        raise FileError(f"no InferenceService is in {', '.join(names)}: write the path of its YAML")
+    parts = []
+    for raw in services:
+        isvc, notes = _as_deployed(parse.inference_service(_placed(raw)))
+        runtime, note = _chosen(isvc, runtimes)
+        parts.append(await _explained(settings, isvc, runtime, (*notes, *note), ask=ask))
+    return "\n\n\n".join(parts)
+
+
+async def _explained(settings: Settings, isvc: InferenceService, runtime: Runtime | None, notes: Sequence[str], *, ask: bool) -> str:
+    derivation = derive(isvc, runtime, settings.policy)
+    parts = [describe(isvc, derivation), *(f"Note: {note}." for note in notes)]
+    if ask and isinstance(derivation.outcome, Target):
+        parts.append(await _asked(derivation.outcome))
+    return "\n\n".join(parts)
 
 
 def describe(isvc: InferenceService, derivation: Derivation) -> str:
@@ -43,7 +103,100 @@ def describe(isvc: InferenceService, derivation: Derivation) -> str:
         head = f"{isvc.namespace}/{isvc.name} is not probed: {outcome.message} ({outcome.reason})."
     if not derivation.sources:
         return head
-    return f"{head}\n\n{table(('FIELD', 'VALUE', 'FROM'), [(s.field, s.value, s.origin) for s in derivation.sources])}"
+    rows = [(s.field, s.value, "" if s.certain else "a guess", s.origin) for s in derivation.sources]
+    return f"{head}\n\n{table(('FIELD', 'VALUE', '', 'FROM'), rows)}"
+
+
+async def _asked(target: Target) -> str:
+    """What one round of the operator finds, and what it asks for that."""
+    transport = _Listening(guard=AddressPolicy(anywhere=True).objection)
+    try:
+        prober = Prober(transport, _Uncounted())
+        plan = prober.plan(target)
+        ended: asyncio.Future[Round | None] = asyncio.get_running_loop().create_future()
+        prober.start(plan, ended.set_result)
+        found = await ended
+    finally:
+        await transport.aclose()
+    rows = [(ask.method, ask.url) for ask in transport.asked]
+    learned = [f"Learned: {ladder.note}." for ladder in plan.ladders if ladder.note]
+    verdict = f"ModelReady would be {found.model_ready.status}: {found.model_ready.message} ({found.model_ready.reason})." if found else ""
+    return "\n\n".join(filter(None, (table(("ASKED", "URL"), rows), *learned, verdict)))
+
+
+class _Listening(Transport):
+    """A transport that remembers what it was asked for."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 -- the transport's own
+        super().__init__(**options)
+        self.asked: list[Ask] = []
+
+    def start(self, ask: Ask, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 -- the transport's own
+        """Remember, and send."""
+        self.asked.append(ask)
+        return super().start(ask, *arguments, **options)
+
+
+class _Uncounted:
+    """Metrics of one question by hand: nobody reads them."""
+
+    def probe(self, outcome: str, seconds: float) -> None:
+        """Not counted."""
+
+    def inquired(self) -> None:
+        """Not counted."""
+
+    def looked(self, result: str) -> None:
+        """Not counted."""
+
+
+def _objects(name: str) -> list[Mapping[str, Any]]:
+    """The objects in a file; the items of a List, as kubectl writes it."""
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+        found = [document for document in yaml.safe_load_all(text) if isinstance(document, dict)]
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(f"{name} can't be read: {getattr(error, 'strerror', None) or error}") from error
+    except yaml.YAMLError as error:
+        raise FileError(f"{name} is not YAML: {' '.join(str(error).split())}") from error
+    return [item for document in found for item in (document.get("items") or (document,)) if isinstance(item, dict)]
+
+
+def _placed(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """An object with a namespace, which may have been left to whoever applies it."""
+    metadata = raw.get("metadata")
+    named = metadata if isinstance(metadata, dict) else {}
+    return {**raw, "metadata": {"namespace": NAMESPACE, "name": "", "uid": "of-a-file", **named}}
+
+
+def _as_deployed(isvc: InferenceService) -> tuple[InferenceService, tuple[str, ...]]:
+    """The service with the address that KServe will give it, where its YAML has no status yet."""
+    if isvc.address_url or isvc.url or isvc.problem:
+        return isvc, ()
+    mode = isvc.mode or DeploymentMode.STANDARD
+    service = isvc.name
+    if mode is DeploymentMode.STANDARD:
+        name = f"-{isvc.predictor.name}" if isvc.predictor and isvc.predictor.name and not isvc.transformer else ""
+        service = f"{isvc.name}{name}-{'transformer' if isvc.transformer else 'predictor'}"
+    note = f"it has no status yet: the address is the one that KServe gives it in {mode} mode"
+    return replace(isvc, mode=mode, address_url=f"http://{service}.{isvc.namespace}.svc.cluster.local"), (note,)
+
+
+def _key(raw: Mapping[str, Any]) -> RuntimeKey:
+    key = parse.runtime(raw).key
+    return RuntimeKey("", key.name) if raw.get("kind") == "ClusterServingRuntime" else RuntimeKey(key.namespace or NAMESPACE, key.name)
+
+
+def _chosen(isvc: InferenceService, runtimes: Mapping[RuntimeKey, Runtime]) -> tuple[Runtime | None, tuple[str, ...]]:
+    """The runtime that the service names; else the one that has its format, if there is just one; and a note where there is none."""
+    if isvc.runtime is not None:
+        found = runtimes.get(isvc.runtime) or runtimes.get(RuntimeKey("", isvc.runtime.name))
+        return found, () if found else (f"runtime {isvc.runtime.name} is in none of the files",)
+    wanted = isvc.predictor.model_format if isvc.predictor else ""
+    fitting = [runtime for runtime in runtimes.values() if wanted and wanted in runtime.model_formats]
+    if len(fitting) == 1:
+        return fitting[0], (f"it names no runtime: {fitting[0].key.name} is the one in the files that has the format {wanted}",)
+    return None, ("it names no runtime, and the files don't have just one for it: KServe's choice may say more",) if wanted else ()
 
 
 async def _runtime(api: Api, isvc: InferenceService) -> tuple[Runtime | None, tuple[str, ...]]:
@@ -62,4 +215,4 @@ async def _runtime(api: Api, isvc: InferenceService) -> tuple[Runtime | None, tu
             problem = f"runtime {key.name} could not be read: {error}"
         else:
             return parse.runtime(raw), ()
-    return None, ("", f"Note: {problem}, so the protocol comes from the service alone.")
+    return None, (f"{problem}, so the protocol comes from the service alone",)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 import subprocess
 import sys
@@ -104,8 +105,32 @@ class TestCheck:
 
     def test_without_a_model_the_server_alone_is_asked_about(self, capsys: Out) -> None:
         with in_background(loopback(answering(b'{"status":"alive"}'))) as url:
-            assert run("check", url) == cli.EXIT_READY
+            assert run("check", url, "--protocol", "v1") == cli.EXIT_READY
         assert "model ready" not in capsys.readouterr().out
+
+    def test_without_a_protocol_the_server_is_asked_what_it_is(self, capsys: Out) -> None:
+        with in_background(loopback(answering(b'{"models":["iris","digits"],"name":"iris","ready":true}'))) as url:
+            assert run("check", url) == cli.EXIT_READY
+        said = capsys.readouterr().out
+        assert "is a model server with V1's list, asked by v1." in said
+        assert "It lists iris, digits." in said
+        assert said.count("model ready") == 2
+
+    def test_a_server_that_nobody_knows_is_code_2_and_says_what_to_do(self, capsys: Out) -> None:
+        with in_background(loopback(answering(b'{"hello":"world"}'))) as url:
+            assert run("check", url) == cli.EXIT_UNKNOWN
+        said = capsys.readouterr().out
+        assert "UnknownServer" in said
+        assert "--protocol" in said
+
+    def test_for_programs_it_is_json(self, capsys: Out) -> None:
+        with in_background(loopback(answering(b'{"models":[],"status":"alive"}'))) as url:
+            assert run("check", url, "-o", "json") == cli.EXIT_READY
+        said = json.loads(capsys.readouterr().out)
+        assert (said["url"], said["protocol"], said["models"], said["verdict"]) == (url, "v1", [], "True")
+        assert [(r["question"], r["status"]) for r in said["replies"]] == [("server_live", "True"), ("server_ready", "Unknown")]
+        assert said["replies"][1]["seconds"] is None
+        assert said["note"] == "It has no model to ask about."
 
     @pytest.mark.parametrize(
         ("options", "code", "words"),
@@ -113,7 +138,7 @@ class TestCheck:
     )
     def test_an_authority_of_ones_own_is_trusted_where_it_is_named(self, capsys: Out, options: list[str], code: int, words: str) -> None:
         with in_background(loopback(answering(b'{"status":"alive"}'), tls=certified())) as url:
-            assert run("check", url.replace("http://127.0.0.1", "https://localhost"), *options) == code
+            assert run("check", url.replace("http://127.0.0.1", "https://localhost"), "--protocol", "v1", *options) == code
         assert words in capsys.readouterr().out
 
     def test_where_nothing_listens_it_is_not_ready(self, capsys: Out) -> None:
@@ -159,7 +184,8 @@ class TestCheck:
         ],
     )
     def test_the_verdict_is_of_the_highest_rung_that_can_be_asked(self, findings: list[Finding], verdict: Status) -> None:
-        assert check.verdict([check.Reply(Question.SERVER_LIVE, finding, 0.0) for finding in findings]) is verdict
+        replies = [check.Reply(Question.SERVER_LIVE, finding, 0.0) for finding in findings]
+        assert check.Report("http://h", replies=replies).verdict() is verdict
 
 
 class TestExplain:
@@ -174,7 +200,7 @@ class TestExplain:
         assert self.explained(tmp_path, (200, self.SERVICE), (200, self.RUNTIME)) == 0
         said = capsys.readouterr().out
         assert "models/iris is probed every 10 s." in said
-        assert "http://iris-predictor.models.svc.cluster.local   status.address.url" in said
+        assert "http://iris-predictor.models.svc.cluster.local             status.address.url" in said
         assert "runtime kserve-sklearnserver: lowest of protocolVersions" in said
 
     @pytest.mark.parametrize(
@@ -202,6 +228,54 @@ class TestExplain:
         said = capsys.readouterr().err
         assert said.count("\n") == 1
         assert words in said
+
+    def test_files_are_explained_without_a_cluster(self, tmp_path: Path, capsys: Out) -> None:
+        service = {
+            "apiVersion": "serving.kserve.io/v1beta1",
+            "kind": "InferenceService",
+            "metadata": {"name": "iris"},
+            "spec": kserve.model_spec(),
+        }
+        runtime = {
+            "kind": "ClusterServingRuntime",
+            "metadata": {"name": "r"},
+            "spec": {"supportedModelFormats": [{"name": "sklearn"}], "containers": [{"args": ["--model_name={{.Name}}"]}]},
+        }
+        file = tmp_path / "iris.yaml"
+        file.write_text("---\n".join(json.dumps(found) + "\n" for found in (service, runtime)))
+        assert run("explain", "-f", str(file)) == 0
+        said = capsys.readouterr().out
+        assert "default/iris is probed every 10 s." in said
+        assert "http://iris-predictor.default.svc.cluster.local" in said
+        assert "runtime r: --model_name" in said
+        assert "Note: it has no status yet" in said
+        assert "a guess" in said
+
+    @pytest.mark.parametrize(("text", "words"), [("a: [", "is not YAML"), ("kind: Pod", "no InferenceService"), (None, "can't be read")])
+    def test_a_file_that_can_not_be_used_is_named(self, tmp_path: Path, capsys: Out, text: str | None, words: str) -> None:
+        file = tmp_path / "x.yaml"
+        if text is not None:
+            file.write_text(text)
+        assert run("explain", "-f", str(file)) == cli.EXIT_UNKNOWN
+        said = capsys.readouterr().err
+        assert words in said
+        assert "x.yaml" in said
+        assert said.count("\n") == 1
+
+    def test_what_is_asked_and_learned_is_shown(self, tmp_path: Path, capsys: Out) -> None:
+        with in_background(loopback(answering(b'{"models":["m"],"name":"m","ready":true}'))) as url:
+            service = {
+                "kind": "InferenceService",
+                "metadata": {"name": "iris"},
+                "spec": {"predictor": {"containers": [{"name": "x"}]}},
+                "status": {"address": {"url": url}},
+            }
+            file = tmp_path / "iris.yaml"
+            file.write_text(json.dumps(service))
+            assert run("explain", "-f", str(file), "--ask") == 0
+        said = capsys.readouterr().out
+        assert f"GET     {url}/v1/models/iris" in said
+        assert "ModelReady would be" in said
 
     @pytest.mark.parametrize("name", ["iris", "/iris", "models/", ""])
     def test_a_name_without_its_namespace_says_what_to_write(self, capsys: Out, name: str) -> None:

@@ -253,14 +253,23 @@ class Transport(httpx.AsyncBaseTransport):
         exchange.begin(doubt_after)
         return exchange
 
-    async def get(self, url: str, timeout: float, *, own_host: bool = True) -> Answer:  # noqa: ASYNC109 -- one deadline for all of it
-        """The answer of a URL.
+    async def get(
+        self,
+        url: str,
+        timeout: float,  # noqa: ASYNC109 -- one deadline for all of it
+        *,
+        own_host: bool = True,
+        method: str = "GET",
+        body: bytes = b"",
+    ) -> Answer:
+        """The answer of a URL; arguments as for `ask` and `start`.
 
         Raises:
             WireError: there was none.
         """
         came: asyncio.Future[Answer | WireError] = self.loop.create_future()
-        exchange = self.start(self.ask(url, own_host=own_host), timeout, lambda outcome: None if came.done() else came.set_result(outcome))
+        ask = self.ask(url, own_host=own_host, method=method, body=body)
+        exchange = self.start(ask, timeout, lambda outcome: None if came.done() else came.set_result(outcome))
         try:
             outcome = await came
         finally:
