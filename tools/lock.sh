@@ -6,6 +6,6 @@ lock() { uv pip compile --quiet --universal --python-version 3.11 --generate-has
 lock pyproject.toml --extra operator --extra numpy --extra http2 --group dev -o requirements/dev.txt
 lock pyproject.toml --extra operator -o requirements/operator.txt
 lock --no-deps --group pyproject.toml:triton -o requirements/triton.txt
-for part in kserve mlserver go kubectl bench build; do
+for part in kserve mlserver ray bentoml flask go kubectl bench build; do
     lock --group "pyproject.toml:$part" -o "requirements/$part.txt"
 done

@@ -219,6 +219,8 @@ class _Checking:
 
 
 def _unnamed(server: Recognised) -> str:
+    if named(server.protocols[0]).path(Question.MODEL_READY, "a-model") is None:
+        return f"{server.server} has no route that tells whether a model can serve."
     if server.models is None:
         return f"{server.server} has no list of its models: name one by --model."
     return "It has no model to ask about."

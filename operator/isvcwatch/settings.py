@@ -9,7 +9,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Final
 
 from isvcwatch.client import tls
-from isvcwatch.core.policy import ProbePolicy
+from isvcwatch.core.policy import LONGEST, MOST_ROUNDS, SHORTEST_PERIOD, SHORTEST_TIMEOUT, ProbePolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -103,7 +103,7 @@ def duration(text: str) -> float:
 def _duration_from(least: float) -> Callable[[str], float]:
     def parse(text: str) -> float:
         seconds = duration(text)
-        if not least <= seconds <= UNITS["h"]:
+        if not least <= seconds <= LONGEST:
             raise ValueError(f"write a time from {least:g} seconds to an hour")
         return seconds
 
@@ -112,8 +112,8 @@ def _duration_from(least: float) -> Callable[[str], float]:
 
 def threshold(text: str) -> int:
     """A number of rounds in a row."""
-    if not re.fullmatch(r"[0-9]{1,4}", text.strip()) or int(text) < 1:
-        raise ValueError("write a whole number from 1 to 9999")
+    if not re.fullmatch(r"[0-9]{1,6}", text.strip()) or not 1 <= int(text) <= MOST_ROUNDS:
+        raise ValueError(f"write a whole number from 1 to {MOST_ROUNDS}")
     return int(text)
 
 
@@ -161,18 +161,25 @@ CLUSTER_OPTIONS: Final = (
     Option("kubeconfig", "PATH", "kubeconfig; else KUBECONFIG, the pod's service account, ~/.kube/config", str),
     Option("context", "NAME", "context of the kubeconfig; else its current one", str),
 )
-TIMEOUT: Final = Option("timeout", "SECONDS", "time that one request may take (default 2)", _duration_from(0.001))
+TIMEOUT: Final = Option("timeout", "SECONDS", "time that one request may take (default 2)", _duration_from(SHORTEST_TIMEOUT))
 CA_BUNDLE: Final = Option("ca-bundle", "PATH", "authorities to trust beside the system's, in PEM; may be repeated", authorities, many=True)
 CHECK_OPTIONS: Final = (TIMEOUT, CA_BUNDLE)
 POLICY_OPTIONS: Final = (
-    Option("period", "SECONDS", "time between two rounds of a target (default 10)", _duration_from(0.1)),
+    Option("period", "SECONDS", "time between two rounds of a target (default 10)", _duration_from(SHORTEST_PERIOD)),
     TIMEOUT,
     Option("initial-delay", "SECONDS", "time in which a new target is left alone (default 0)", _duration_from(0.0)),
     Option("failure-threshold", "N", "rounds in a row that must fail before a verdict says so (default 3)", threshold),
     Option("startup-failure-threshold", "N", "the same before there ever was a verdict (default: as --failure-threshold)", threshold),
     Option("success-threshold", "N", "rounds in a row that must succeed before a verdict says so (default 1)", threshold),
-    Option("edge-period", "SECONDS", "time between two rounds while a verdict is being confirmed (default 1)", _duration_from(0.1)),
-    Option("slow-period", "SECONDS", "most time between two rounds of a target that has long been down (default 60)", _duration_from(0.1)),
+    Option(
+        "edge-period", "SECONDS", "time between two rounds while a verdict is being confirmed (default 1)", _duration_from(SHORTEST_PERIOD)
+    ),
+    Option(
+        "slow-period",
+        "SECONDS",
+        "most time between two rounds of a target that has long been down (default 60)",
+        _duration_from(SHORTEST_PERIOD),
+    ),
 )
 RUN_OPTIONS: Final = (
     *CLUSTER_OPTIONS,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
 
 from isvcwatch.client import protocols
+from isvcwatch.core.policy import LONGEST, MOST_ROUNDS, SHORTEST_PERIOD_OF_TENANTS, SHORTEST_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,11 +24,6 @@ PROTOCOL: Final = PREFIX + "protocol"
 MODEL_NAME: Final = PREFIX + "model-name"
 PROTOCOLS: Final = tuple(protocols.PROTOCOLS)
 """What the annotation may say: every protocol that there is."""
-
-SHORTEST_PERIOD: Final = 1.0
-"""Seconds; a tenant's annotation must not turn the watcher into a load generator."""
-LONGEST: Final = 3600.0
-MOST_ROUNDS: Final = 1000
 
 
 class WrongValueError(ValueError):
@@ -100,8 +96,8 @@ def _model_name(text: str) -> str:
 
 
 POLICY: Final[Mapping[str, tuple[str, Callable[[str], float]]]] = {
-    PREFIX + "period-seconds": ("period", lambda text: seconds(text, SHORTEST_PERIOD)),
-    PREFIX + "timeout-seconds": ("timeout", lambda text: seconds(text, 0.001)),
+    PREFIX + "period-seconds": ("period", lambda text: seconds(text, SHORTEST_PERIOD_OF_TENANTS)),
+    PREFIX + "timeout-seconds": ("timeout", lambda text: seconds(text, SHORTEST_TIMEOUT)),
     PREFIX + "initial-delay-seconds": ("initial_delay", lambda text: seconds(text, 0.0)),
     PREFIX + "failure-threshold": ("failure_threshold", rounds),
     PREFIX + "success-threshold": ("success_threshold", rounds),

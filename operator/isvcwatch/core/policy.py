@@ -3,6 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+SHORTEST_PERIOD: Final = 0.1
+"""Seconds between two rounds at least, by the settings of whoever runs the operator."""
+
+SHORTEST_PERIOD_OF_TENANTS: Final = 1.0
+"""The same by an annotation: a tenant must not turn the watcher into a load generator."""
+
+SHORTEST_TIMEOUT: Final = 0.001
+"""Seconds that a request may take at least."""
+
+LONGEST: Final = 3600.0
+"""Seconds of any time that can be set at most."""
+
+MOST_ROUNDS: Final = 1000
+"""Rounds in a row that a threshold may ask for at most."""
 
 
 @dataclass(frozen=True, slots=True)

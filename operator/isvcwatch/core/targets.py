@@ -30,7 +30,6 @@ class Hop:
         own_host: whether the host is a Service in the object's own namespace; any other must resolve into an allowed range.
         protocol_certain: whether the server is known to speak the protocol; a guess is looked into where an answer contradicts it.
         name_certain: whether the server is known to go by that name, likewise.
-        name_told: whether its owner says by annotation that it does, so that the server's own list is no better word.
         address_certain: whether the host is a Service that KServe makes.
         other_urls: base URLs at which the server may be as well, tried where nothing answers at `base_url`.
         ready_path: the path of the container's own readiness route; empty where it has none that is reached at `base_url`.
@@ -45,7 +44,6 @@ class Hop:
     own_host: bool
     protocol_certain: bool = True
     name_certain: bool = True
-    name_told: bool = True
     address_certain: bool = True
     other_urls: tuple[str, ...] = ()
     ready_path: str = ""

@@ -162,17 +162,15 @@ def _concluded(hop: Hop, found: Finding, server: Recognised | None, interview: I
 def _vouching(hop: Hop, note: str, server: Recognised) -> Learned:
     """A server whose own readiness is its models': any of its names will do."""
     models = server.models or ()
-    name = hop.model_name if hop.name_told or not models or hop.model_name in models else models[0]
+    name = hop.model_name if hop.name_certain or not models or hop.model_name in models else models[0]
     return Learned((replace(hop, model_name=name, name_certain=True),), note)
 
 
 def _listed(hop: Hop, note: str, server: Recognised, models: tuple[str, ...]) -> Learned:
-    if hop.name_told or hop.model_name in models or (hop.name_certain and not models):
+    if hop.name_certain or hop.model_name in models:
         return Learned((replace(hop, name_certain=True),), note)
     if not models:
         return Learned((hop,), note, _none_listed(hop, server.server))
-    if hop.name_certain:
-        return Learned((replace(hop, name_certain=False),), note, _other_names(hop, models))
     if len(models) > MOST_MODELS:
         return Learned((hop,), note, _name_unknown(hop, f"it lists {len(models)} models"))
     known = tuple(replace(hop, model_name=name, name_certain=True) for name in models)
@@ -219,15 +217,6 @@ def _declared(hop: Hop, server: str) -> Learned | None:
         return None
     asked = replace(hop, protocol=declared.NAME, protocol_certain=False, name_certain=True)
     return Learned((asked,), f"asked by its container's own readinessProbe, {hop.ready_path}", server=server)
-
-
-def _other_names(hop: Hop, models: tuple[str, ...]) -> Finding:
-    return Finding(
-        Status.UNKNOWN,
-        Reason.MODEL_NAME_UNKNOWN,
-        f"{hop.base_url} lists {', '.join(f'`{name}`' for name in models[:3])}, and not `{hop.model_name}`, with which it is "
-        f"started; say by annotation {overrides.MODEL_NAME} which of them is meant (adding it rolls the pods)",
-    )
 
 
 def _name_unknown(hop: Hop, why: str) -> Finding:
@@ -282,7 +271,7 @@ def contradicts(derived: Hop, hop: Hop, found: Finding) -> bool:
     if found.reason == Reason.SERVER_ERROR:
         return not hop.protocol_certain
     if found.reason == Reason.MODEL_NOT_FOUND:
-        return not derived.name_told
+        return not derived.name_certain
     if found.reason in ABOUT_A_NAME:
         return not hop.name_certain
     return found.reason in NO_ANSWER and bool(derived.other_urls)

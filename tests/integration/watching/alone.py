@@ -27,12 +27,16 @@ if TYPE_CHECKING:
 
 POLICY = ProbePolicy(period=0.2, timeout=0.5, edge_period=0.1, failure_threshold=1)
 
+NAMED = {"isvcwatch.dev/model-name": "iris"}
+
 
 async def main(urls: Sequence[str], turns: list[str]) -> None:
     engine = Engine(POLICY, AddressPolicy([ip_network("127.0.0.0/8")]), lambda _: None)
     running = asyncio.ensure_future(engine.run())
     for number, url in enumerate(urls):
-        isvc = InferenceService(f"uid-{number}", "models", f"iris-{number}", "1", mode=DeploymentMode.STANDARD, address_url=url)
+        isvc = InferenceService(
+            f"uid-{number}", "models", f"iris-{number}", "1", mode=DeploymentMode.STANDARD, address_url=url, annotations=NAMED
+        )
         engine.watcher.changed(isvc, None)
     asked = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(asked), sys.stdin)

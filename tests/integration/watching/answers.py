@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from tests.ground.process import free_port
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 class RawServer:
-    """Listens on loopback; sends its bytes to whoever connects, then closes. Counts who came. Use it in a `with` block."""
+    """Listens on loopback; sends its bytes, or what it makes of the request, then closes. Counts who came. Use it in a `with` block."""
 
-    def __init__(self, answer: bytes) -> None:
+    def __init__(self, answer: bytes | Callable[[bytes], bytes]) -> None:
         self.answer = answer
         self.requests: list[bytes] = []
         self._listening = socket.create_server(("127.0.0.1", free_port()))
@@ -40,8 +44,9 @@ class RawServer:
             with connection:
                 try:
                     connection.settimeout(5)
-                    self.requests.append(connection.recv(65536))
-                    connection.sendall(self.answer)
+                    request = connection.recv(65536)
+                    self.requests.append(request)
+                    connection.sendall(self.answer if isinstance(self.answer, bytes) else self.answer(request))
                 except OSError:
                     continue
 
@@ -52,4 +57,7 @@ def answer(status: int, body: bytes = b"", content_type: str = "application/json
     return head.encode() + body
 
 
-READY = answer(200, b'{"name":"m","ready":true}')
+def READY(request: bytes) -> bytes:  # noqa: N802 -- an answer like the others
+    """KServe's yes, which names the model that was asked for."""
+    asked = re.match(rb"GET /v[12]/models/([^ /]+)", request)
+    return answer(200, b'{"name":"%s","ready":true}' % (asked[1] if asked else b"m"))

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isvcwatch.core import overrides
-from isvcwatch.core.overrides import LONGEST, MOST_ROUNDS, PREFIX, SHORTEST_PERIOD, WrongValueError, base_url, rounds, seconds
+from isvcwatch.core.overrides import PREFIX, WrongValueError, base_url, rounds, seconds
+from isvcwatch.core.policy import LONGEST, MOST_ROUNDS, SHORTEST_PERIOD
 from tests.unit.builders import DEFAULTS
 
 

@@ -51,7 +51,7 @@ def kserve(*names: str, **models: Answer) -> Answers:
 
 
 def guessed(protocol: str = "v1", **fields: Any) -> Hop:  # noqa: ANN401 -- any field
-    return replace(hop(BASE, protocol=protocol), **{"name_certain": False, "name_told": False, "protocol_certain": False, **fields})
+    return replace(hop(BASE, protocol=protocol), **{"name_certain": False, "protocol_certain": False, **fields})
 
 
 class Stage:
@@ -147,22 +147,10 @@ async def test_a_server_that_was_given_no_model_is_not_accused_of_having_none() 
     assert "TrainedModels" in found.message
 
 
-async def test_a_name_that_its_owner_tells_and_the_server_does_not_know_is_an_accusation() -> None:
-    stage = Stage(kserve("other"), guessed(name_certain=True, name_told=True))
+async def test_a_certain_name_that_the_server_does_not_know_is_an_accusation() -> None:
+    stage = Stage(kserve("other"), guessed(name_certain=True))
     assert told(await stage.model()) == (Status.FALSE, "ModelNotFound")
     assert stage.metrics.inquiries == 0
-
-
-async def test_a_certain_name_that_a_server_lacks_which_has_none_is_an_accusation() -> None:
-    found = await Stage(kserve(), guessed(name_certain=True)).model()
-    assert told(found) == (Status.FALSE, "ModelNotFound")
-    assert "Model with name iris does not exist" in found.message
-
-
-async def test_a_server_that_was_started_with_one_name_and_lists_another_is_accused_of_neither() -> None:
-    found = await Stage(kserve("other", other=ready("other")), guessed(name_certain=True)).model()
-    assert told(found) == (Status.UNKNOWN, "ModelNameUnknown")
-    assert "lists `other`, and not `iris`" in found.message
 
 
 async def test_a_server_without_a_list_can_not_be_asked_for_its_own_name() -> None:

@@ -121,7 +121,6 @@ class _Deriving:
             is_own_host(url, self.isvc.namespace, cluster_domain(self.isvc)),
             protocol_certain=spoken.certain,
             name_certain=name.certain,
-            name_told=bool(self.asked.model_name),
             address_certain=at.certain,
             other_urls=at.others,
             ready_path=_ready_path(url, container),
