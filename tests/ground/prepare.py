@@ -14,7 +14,7 @@ from tools import envs
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-ENVIRONMENTS = ("triton", "kserve", "mlserver")
+ENVIRONMENTS = ("triton", "kserve", "mlserver", "flask", "bentoml", "ray")
 CONTROL_PLANE = "controlplane"
 PARTS = (CONTROL_PLANE, *ENVIRONMENTS)
 

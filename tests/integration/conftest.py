@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.ground import prepare
+from tests.ground.app_server import AppServer
 from tests.ground.cluster import Cluster
 from tests.ground.controlplane import ControlPlane, User
 from tests.ground.kserve_server import KServeServer
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 MODELS = ("iris", "fraud")
 SERVER_FIXTURES = {"kserve_server": "kserve", "mlserver_server": "mlserver", "triton_server": "triton"}
 # What a test that asks for the fixture needs from the cache.
-NEEDS = {"control_plane": prepare.CONTROL_PLANE, "kubeconfig": prepare.CONTROL_PLANE, **SERVER_FIXTURES}
+APP_FIXTURES = {"flask_server": "flask", "bentoml_server": "bentoml", "ray_server": "ray"}
+NEEDS = {"control_plane": prepare.CONTROL_PLANE, "kubeconfig": prepare.CONTROL_PLANE, **SERVER_FIXTURES, **APP_FIXTURES}
 FAILURES = pytest.StashKey[dict[str, str]]()
 
 
@@ -136,6 +138,30 @@ def triton_server(pytestconfig: pytest.Config) -> Iterator[TritonServer]:
     """Triton with `iris` and `fraud`."""
     had(pytestconfig, "triton")
     with TritonServer.start(*MODELS) as server:
+        yield server
+
+
+@pytest.fixture
+def flask_server(pytestconfig: pytest.Config) -> Iterator[AppServer]:
+    """A web application of somebody's own, with a readiness route at `/healthz`."""
+    had(pytestconfig, "flask")
+    with AppServer("flask") as server:
+        yield server
+
+
+@pytest.fixture
+def bentoml_server(pytestconfig: pytest.Config) -> Iterator[AppServer]:
+    """A BentoML service."""
+    had(pytestconfig, "bentoml")
+    with AppServer("bentoml") as server:
+        yield server
+
+
+@pytest.fixture
+def ray_server(pytestconfig: pytest.Config) -> Iterator[AppServer]:
+    """A Ray Serve application."""
+    had(pytestconfig, "ray")
+    with AppServer("ray") as server:
         yield server
 
 
