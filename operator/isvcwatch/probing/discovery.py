@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import structlog
 
 from isvcwatch.client.protocols import Answer, Inquiry, Interview, Question, Recognised, Verdict, declared, named, recognise
+from isvcwatch.client.protocols.foreign import takes_no_http1
 from isvcwatch.client.protocols.interview import MOST_INQUIRIES
 from isvcwatch.client.protocols.urls import join_url, parse_base_url
 from isvcwatch.client.transport import WireError
@@ -195,6 +196,8 @@ def _none_listed(hop: Hop, server: str) -> Finding:
 
 def _unknown_server(hop: Hop, found: Finding, interview: Interview) -> Learned:
     heard = interview.heard
+    if any(takes_no_http1(answer) for answer in heard):
+        return Learned((hop,), doubt=_grpc(hop))
     if heard and all(answer.status >= SERVER_ERRORS for answer in heard):
         return Learned((hop,), doubt=found)  # whatever it is, its clients get errors
     by_own_route = _declared(hop, "")
@@ -208,6 +211,15 @@ def _unknown_server(hop: Hop, found: Finding, interview: Interview) -> Learned:
             f"{hop.base_url} answers, but is no model server that isvcwatch knows; give its container a readinessProbe.httpGet that tells "
             f"whether it can serve, or say by annotation {overrides.PROTOCOL} which protocol it speaks (either rolls the pods)",
         ),
+    )
+
+
+def _grpc(hop: Hop) -> Finding:
+    return Finding(
+        Status.UNKNOWN,
+        Reason.UNSUPPORTED_PROTOCOL,
+        f"what is behind {hop.base_url} speaks HTTP/2 alone, as gRPC does, and isvcwatch asks in HTTP/1.1; where its server answers HTTP elsewhere "
+        f"in the cluster, say where by annotation {overrides.URL} (adding it rolls the pods)",
     )
 
 

@@ -333,6 +333,19 @@ class TestCertainty:
     ) -> None:
         assert hop_of(isvc(predictor=predictor), on).name_certain is certain
 
+    @pytest.mark.parametrize(
+        ("predictor", "certain"),
+        [
+            (component(("--model=/m",), model_format="vllm"), False),
+            (component(("--served-model-name=m",), model_format="vllm"), True),
+            (component(("--served_model_name=m",), model_format="vllm"), True),
+            (component(("--model_name=m",), model_format="huggingface"), False),
+            (component(("--model_name=m",), model_format="sklearn"), True),
+        ],
+    )
+    def test_a_runtime_that_could_not_be_read_may_have_a_flag_that_comes_first(self, predictor: ComponentSpec, certain: bool) -> None:
+        assert hop_of(isvc(predictor=predictor, runtime=RuntimeKey("", "unreadable"))).name_certain is certain
+
     def test_an_annotation_settles_protocol_and_name(self) -> None:
         hop = hop_of(annotated(protocol="v1", model_name="m"))
         assert hop.protocol_certain

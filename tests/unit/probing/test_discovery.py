@@ -214,6 +214,15 @@ async def test_where_every_route_is_an_error_clients_get_no_answer_either(answer
     assert found.status is Status.FALSE
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b"stream error: stream ID 1; INTERNAL_ERROR; received from peer", b"upstream connect error or reset. reset reason: protocol error"],
+)
+async def test_a_proxy_that_says_that_its_server_speaks_http2_alone_tells_of_grpc(body: bytes) -> None:
+    found = await Stage({"*": Answer(502, body)}).model()
+    assert told(found) == (Status.UNKNOWN, "UnsupportedProtocol")
+
+
 async def test_an_error_of_one_route_alone_is_no_evidence_under_a_guessed_protocol() -> None:
     found = await Stage({"/v1/models/iris": Answer(500)}).model()
     assert told(found) == (Status.UNKNOWN, "UnknownServer")

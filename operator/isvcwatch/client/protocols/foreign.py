@@ -38,6 +38,19 @@ _A_MODEL: Final = re.compile(r"\b(model|servable)s?\b", re.IGNORECASE)
 _OLD_KSERVE: Final = re.compile(r"\bmodel with name .+ does not exist\b", re.IGNORECASE)
 """KServe up to 0.8 says this in HTML (Tornado)."""
 
+_HTTP2: Final = re.compile(
+    rb"stream error: stream ID|http2: |HTTP_1_1_REQUIRED|HTTP/2 client preface|upstream connect error.*protocol error", re.DOTALL
+)
+"""How proxies say that the server behind them takes no HTTP/1.1: Go's (Knative's queue-proxy among them) and Envoy."""
+
+
+def takes_no_http1(answer: Answer) -> bool:
+    """Whether a proxy says that the server behind it speaks HTTP/2 alone, as gRPC does."""
+    return answer.status >= _BAD_GATEWAY and _HTTP2.search(answer.body[:1024]) is not None
+
+
+_BAD_GATEWAY: Final = 502
+
 
 def denies_the_model(answer: Answer, model_name: str | None) -> bool:
     """Whether a 404 is about the model, in the server's own words; any other only says that there is no such route.

@@ -190,7 +190,8 @@ class _Deriving:
             otherwise = Named(isvc.name, "metadata.name", certain=False)
             if before is not None:
                 otherwise = Named(before.model_name, "the transformer's, by which KServe's SDK forwards", certain=False)
-            found = naming.of_server(self.predictor, dialect.kind_of(self.predictor, self.spec, self.runtime), otherwise)
+            kind = dialect.kind_of(self.predictor, self.spec, self.runtime)
+            found = naming.of_server(self.predictor, kind, otherwise, whole=self.runtime is not None or isvc.runtime is None)
         self._from(f"{component} model name", found.name, found.origin, certain=found.certain)
         return found
 

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
 IN_ITS_FILES: Final = frozenset({Kind.TRITON, Kind.MLSERVER, Kind.TORCHSERVE})
 """Servers that take the name from the model's own files: a directory, model-settings.json, config.properties."""
 
+SEVERAL_FLAGS: Final = frozenset({Kind.VLLM, Kind.HUGGINGFACE})
+"""Servers that take the name from one of several flags."""
+
+_SERVED: Final = "--served-model-name"
+
 TENSORFLOW_DEFAULT: Final = "default"
 """What TensorFlow Serving calls its model without `--model_name`."""
 
@@ -30,20 +35,22 @@ class Named(NamedTuple):
     certain: bool
 
 
-def of_server(server: Server, kind: Kind, otherwise: Named) -> Named:
+def of_server(server: Server, kind: Kind, otherwise: Named, *, whole: bool) -> Named:
     """The name by which a server knows its model.
 
     Args:
         server: the server.
         kind: which it is.
         otherwise: the name where none is given.
+        whole: whether the command line is known in full; where its runtime could not be read, a flag in it may come before another.
     """
     environment, origin = server.variable("MLSERVER_MODEL_NAME")
     if environment and kind in {Kind.MLSERVER, Kind.OTHER}:
         return Named(environment, origin, certain=False)  # a name in model-settings.json comes before it
     given, origin = _served(server, kind)
     if given:
-        return Named(given, origin, kind not in IN_ITS_FILES)
+        settled = whole or kind not in SEVERAL_FLAGS or _SERVED in origin.replace("_", "-")
+        return Named(given, origin, settled and kind not in IN_ITS_FILES)
     if kind is Kind.TENSORFLOW_SERVING:
         return Named(TENSORFLOW_DEFAULT, "TensorFlow Serving's default", certain=True)
     return otherwise
@@ -58,13 +65,13 @@ def of_transformer(server: Server, service: str) -> Named:
 def _served(server: Server, kind: Kind) -> tuple[str, str]:
     if kind is Kind.VLLM:
         return _of_vllm(server)
-    served = server.flag("--served-model-name")
+    served = server.flag(_SERVED)
     return served if served[0] else server.flag("--model-name")
 
 
 def _of_vllm(server: Server) -> tuple[str, str]:
     """vLLM: `--served-model-name`, else the model as it was given, by `--model` or behind `serve`."""
-    for flags in (("--served-model-name",), ("--model",)):
+    for flags in ((_SERVED,), ("--model",)):
         given = server.flag(*flags)
         if given[0]:
             return given
