@@ -218,8 +218,8 @@ def _grpc(hop: Hop) -> Finding:
     return Finding(
         Status.UNKNOWN,
         Reason.UNSUPPORTED_PROTOCOL,
-        f"what is behind {hop.base_url} speaks HTTP/2 alone, as gRPC does, and isvcwatch asks in HTTP/1.1; where its server answers HTTP elsewhere "
-        f"in the cluster, say where by annotation {overrides.URL} (adding it rolls the pods)",
+        f"what is behind {hop.base_url} speaks HTTP/2 alone, as gRPC does, and isvcwatch asks in HTTP/1.1; where its server answers HTTP "
+        f"elsewhere in the cluster, say where by annotation {overrides.URL} (adding it rolls the pods)",
     )
 
 
