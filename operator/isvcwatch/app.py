@@ -17,6 +17,7 @@ from isvcwatch.kube.connection import connect
 from isvcwatch.kube.events import EventRecorder
 from isvcwatch.kube.inventory import Inventory
 from isvcwatch.kube.preflight import Preflight
+from isvcwatch.kube.resync import Resync
 from isvcwatch.kube.status_writer import StatusWriter
 from isvcwatch.kube.watch import Watch
 from isvcwatch.probing.addresses import AddressPolicy
@@ -34,6 +35,13 @@ log = structlog.get_logger(__name__)
 
 STALE_TICK: Final = 15.0
 """Seconds without a scheduler tick after which the process is not live: 750 ticks."""
+
+
+STALE_LISTS: Final = 10
+"""Periods without a complete list after which the process is not live, unless the API server itself stands in the way."""
+
+FLUSH: Final = 5.0
+"""Seconds in which the last writes and Events go out; a pod has 30 until it is killed."""
 
 
 class EndedError(Exception):
@@ -55,7 +63,8 @@ class Operator:
         self._recorder = EventRecorder(api, metrics)
         self._writer = StatusWriter(api, self._inventory, self._recorder, self._engine.watcher, metrics)
         self._preflight = Preflight(api, self._inventory, settings.namespaces)
-        self._watch = Watch(connection, self._inventory, settings.namespaces)
+        self._watch = Watch(connection, self._inventory, settings.namespaces, metrics)
+        self._resync = Resync(api, self._inventory, settings.namespaces, metrics, settings.resync)
         self._http = HttpServer(metrics, self._not_live, self._not_ready)
         self._inventory.subscribe(self._engine.watcher)
 
@@ -76,13 +85,24 @@ class Operator:
                     task.add_done_callback(functools.partial(self._part_ended, stop=stop))
                 resources = await _unless_stopped(self._preflight.run(), stop)
                 if resources is not None:
-                    await self._watch.run(resources, stop, started=functools.partial(_end_by_signal, stop))
+                    async with _running(resync=self._resync.run(resources)) as (resync,):
+                        resync.add_done_callback(functools.partial(self._part_ended, stop=stop))
+                        await self._watch.run(resources, stop, started=functools.partial(_end_by_signal, stop))
+                await self._flush()
         finally:
             await self._engine.aclose()
             await self._http.stop()
         if self._ended or not stop.is_set():
             raise EndedError(f"the {self._ended or 'watch'} has ended by itself; the log says why")
         log.info("ended")
+
+    async def _flush(self) -> None:
+        """What was decided goes out; what doesn't in time is decided again by the next process."""
+        began = asyncio.get_running_loop().time()
+        written = await self._writer.flush(FLUSH)
+        told = await self._recorder.flush(max(FLUSH - (asyncio.get_running_loop().time() - began), 0.1))
+        if not (written and told):
+            log.warning("left_unsaid", so="the next process decides it again")
 
     def _request_write(self, uid: str) -> None:
         self._writer.request(uid)
@@ -97,8 +117,12 @@ class Operator:
     def _not_live(self) -> str:
         if self._ended:
             return f"the {self._ended} has ended"
-        age = asyncio.get_running_loop().time() - self._engine.scheduler.last_tick
-        return f"the scheduler has not ticked for {age:.0f} s" if age > STALE_TICK else ""
+        tick = asyncio.get_running_loop().time() - self._engine.scheduler.last_tick
+        if tick > STALE_TICK:
+            return f"the scheduler has not ticked for {tick:.0f} s"
+        if self._resync.age > STALE_LISTS * self._settings.resync + STALE_TICK and not self._resync.problem:
+            return f"InferenceServices were last listed {self._resync.age:.0f} s ago"
+        return ""
 
     def _not_ready(self) -> str:
         waiting_for = self._preflight.waiting_for

@@ -43,6 +43,7 @@ class Settings:
         context: its context to use; empty for the current one.
         namespaces: those to watch; empty for all.
         policy: how services are probed that don't say otherwise.
+        resync: seconds between two complete lists of what is watched.
         allow_cidrs: ranges that targets may be in, whatever they are.
         ca_bundles: files of certificates in PEM, of authorities that are trusted beside the system's.
         http_host: address that /livez, /readyz and /metrics are served at.
@@ -55,6 +56,7 @@ class Settings:
     context: str = ""
     namespaces: tuple[str, ...] = ()
     policy: ProbePolicy = field(default_factory=ProbePolicy)
+    resync: float = 60.0
     allow_cidrs: tuple[IPv4Network | IPv6Network, ...] = ()
     ca_bundles: tuple[str, ...] = ()
     http_host: str = "127.0.0.1"
@@ -185,6 +187,7 @@ RUN_OPTIONS: Final = (
     *CLUSTER_OPTIONS,
     Option("namespace", "NAME", "namespace to watch; may be repeated; all where none is named", namespace, many=True),
     *POLICY_OPTIONS,
+    Option("resync", "SECONDS", "time between two complete lists of what is watched (default 60)", _duration_from(1.0)),
     Option("allow-cidr", "CIDR", "range that targets may be in, whatever it is; may be repeated", network, many=True),
     CA_BUNDLE,
     Option("http-bind", "HOST:PORT", "where /livez, /readyz and /metrics are served (default 127.0.0.1:8080)", bind),

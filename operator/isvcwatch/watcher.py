@@ -130,7 +130,7 @@ class Watcher:
         """A plan has been carried out."""
         watched = self._watched.get(uid)
         if watched and watched.record and decision.notice:
-            self._watched[uid] = replace(watched, record=replace(watched.record, announced=decision.notice.status))
+            self._watched[uid] = replace(watched, record=replace(watched.record, announced=decision.notice.status, unsure=False))
 
     def _say(self, uid: str) -> None:
         if self.plan(uid):
@@ -146,9 +146,10 @@ class Watcher:
             return None
         if before is None or before.record is None:
             # After a stop it is judged afresh: what the conditions say, if KServe has left them, is from before.
-            record = Record(Health()) if before and before.stopped else seed(isvc)
+            record = Record(Health()) if before and before.stopped else seed(isvc, timestamp(self._clock()))
         elif before.outcome is not outcome:
-            record = replace(before.record, health=before.record.health.restarted())
+            # Judged afresh: what the object says stays until then, and what was found of the target before is not said of this one.
+            record = replace(before.record, health=seed(isvc, timestamp(self._clock())).health)
         else:
             record = before.record
         if isinstance(outcome, Misconfigured):

@@ -90,7 +90,7 @@ USED = {
     *rules(resources.INFERENCE_SERVICE_STATUS, "patch"),
     *rules(resources.SERVING_RUNTIMES, "list", "watch"),
     *rules(resources.CLUSTER_SERVING_RUNTIMES, "list", "watch"),
-    *rules(resources.EVENTS, "create", "patch"),
+    *rules(resources.EVENTS, "create"),
 }
 
 

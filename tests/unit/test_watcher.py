@@ -340,7 +340,10 @@ class TestMisconfigured:
         assert written is not None
         again = Stage()
         again.hear(replace(annotated(protocol="v9"), conditions=written.conditions))
-        assert again.requests == []
+        planned = again.watcher.plan(UID)
+        assert planned is not None
+        assert planned[1].conditions == ()
+        assert planned[1].notice == written.notice  # told again within the hour, and there already by its name
 
     def test_repaired_it_is_probed_and_recovers(self) -> None:
         stage = Stage()

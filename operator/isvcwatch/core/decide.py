@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from isvcwatch.core.conditions import SEVERITY, Condition, ConditionType, Status, is_timestamp, one_line
@@ -22,12 +23,14 @@ class Notice:
         status: what ModelReady has become.
         cause: the condition's reason.
         message: the condition's message.
+        since: the condition's lastTransitionTime, by which one turn is told from another.
     """
 
     reason: EventReason
     status: Status
     cause: str
     message: str
+    since: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +40,12 @@ class Record:
     Attributes:
         health: verdicts and streaks.
         announced: the ModelReady status that people were last told of; None where nobody was told anything yet.
+        unsure: whether they were is not known for certain, so that it is told again: its Event has the same name, and is there once.
     """
 
     health: Health
     announced: Status | None = None
+    unsure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +60,27 @@ class Decision:
         return bool(self.conditions or self.notice)
 
 
-NOTHING: Final = Decision()
+RECENT: Final = timedelta(hours=1)
+"""For how long a turn is told again by the next process: as long as API servers keep Events. Told again, it has the same name."""
 
 
-def seed(isvc: InferenceService) -> Record:
-    """What the cluster already says about a service: where a restarted watcher takes up."""
+def seed(isvc: InferenceService, now: str) -> Record:
+    """What the cluster already says about a service: where a restarted watcher takes up.
+
+    Args:
+        isvc: the service.
+        now: this moment as `conditions.timestamp` gives it.
+    """
     verdicts = {}
     for kind in ConditionType:
         found = isvc.condition(kind)
         if found is not None and found.status in set(Status):
             verdicts[kind] = Finding(Status(found.status), found.reason, found.message)
-    model = verdicts.get(ConditionType.MODEL_READY)
-    return Record(Health.seeded(verdicts), model.status if model else None)
+    model = isvc.condition(ConditionType.MODEL_READY)
+    told = verdicts.get(ConditionType.MODEL_READY)
+    # The process before may have ended between the condition and its Event. What a True was before is not known: it is never told again.
+    again = model is not None and told is not None and told.status is not Status.TRUE and _is_recent(model.last_transition_time, now)
+    return Record(Health.seeded(verdicts), told.status if told else None, again)
 
 
 def decide(record: Record, isvc: InferenceService, now: str) -> Decision:
@@ -82,7 +96,9 @@ def decide(record: Record, isvc: InferenceService, now: str) -> Decision:
         now: this moment as `conditions.timestamp` gives it.
     """
     wanted = (_wanted(kind, verdict, isvc.condition(kind), now) for kind, verdict in record.health.verdicts())
-    return Decision(tuple(c for c in wanted if c is not None), _notice(record))
+    conditions = tuple(c for c in wanted if c is not None)
+    model = next((c for c in conditions if c.type == ConditionType.MODEL_READY), isvc.condition(ConditionType.MODEL_READY))
+    return Decision(conditions, _notice(record, model.last_transition_time if model else now))
 
 
 def told(record: Record) -> Record:
@@ -104,12 +120,18 @@ def _wanted(kind: ConditionType, verdict: Finding, there: Condition | None, now:
     return Condition(kind, verdict.status, verdict.reason, one_line(verdict.message), since, SEVERITY)
 
 
-def _notice(record: Record) -> Notice | None:
+def _is_recent(since: str, now: str) -> bool:
+    if not (is_timestamp(since) and is_timestamp(now)):
+        return False
+    return abs(datetime.fromisoformat(now) - datetime.fromisoformat(since)) < RECENT
+
+
+def _notice(record: Record, since: str) -> Notice | None:
     """The Event of an edge of ModelReady. A first True is no news: only what was said to be otherwise can recover."""
     verdict = record.health.model_ready.verdict
-    if verdict is None or verdict.status == record.announced:
+    if verdict is None or (verdict.status == record.announced and not record.unsure):
         return None
     if verdict.status is Status.TRUE:
-        return Notice(EventReason.MODEL_RECOVERED, verdict.status, verdict.reason, verdict.message) if record.announced else None
+        return Notice(EventReason.MODEL_RECOVERED, verdict.status, verdict.reason, verdict.message, since) if record.announced else None
     reason = EventReason.MODEL_UNREADY if verdict.status is Status.FALSE else EventReason.MODEL_UNKNOWN
-    return Notice(reason, verdict.status, verdict.reason, verdict.message)
+    return Notice(reason, verdict.status, verdict.reason, verdict.message, since)

@@ -125,10 +125,6 @@ class Health:
         """The health when something is known at once and for all three, such as a misconfiguration; streaks start anew."""
         return Health.seeded(dict.fromkeys(ConditionType, finding))
 
-    def restarted(self) -> Health:
-        """The same verdicts with streaks forgotten: what the target is has changed."""
-        return Health.seeded(dict(self.verdicts()))
-
     def verdicts(self) -> Iterator[tuple[ConditionType, Finding]]:
         """The verdicts that there are."""
         for kind, tracker in (

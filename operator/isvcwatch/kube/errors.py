@@ -103,17 +103,27 @@ def from_answer(failure: Failure, verb: str, resource: Resource, *, named: bool)
         case 401:
             return UnavailableError(f"the API server does not accept our credentials for {what}: {said}")
         case 403:
-            return ForbiddenError(f"may not {what}: {said}; {resource.rule(verb)}")
+            return ForbiddenError(f"may not {what}: {said}{f'; {resource.rule(verb)}' if _is_of_rbac(said) else ''}")
         case 404 if not named:
             return NotServedError(f"{resource} is not served: {said}")
         case 404 | 410:
             return GoneError(f"{what}: {said}")
         case 409:
             return ConflictError(f"{what}: {said}")
+        case 422 if verb == "patch":  # applied before its resourceVersion is checked: where a list got shorter meanwhile, its place is gone
+            return ConflictError(f"{what}: {said}")
         case 429 | 500 | 502 | 503 | 504:
             return UnavailableError(f"{what}: {failure.status} {said}", _retry_after(failure))
         case status:
             return RejectedError(f"{what}: {status} {said}")
+
+
+def _is_of_rbac(said: str) -> bool:
+    """Whether a refusal is RBAC's: a namespace that ends, an admission webhook or a quota says no in words of its own, and no rule helps."""
+    return not any(words in said for words in _NOT_RBAC)
+
+
+_NOT_RBAC: Final = ("being terminated", "denied the request", "exceeded quota", "admission webhook", "ValidatingAdmissionPolicy")
 
 
 def _message(failure: Failure) -> str:

@@ -1,19 +1,19 @@
-"""Records Events on InferenceServices by `events.k8s.io/v1`: one object for what repeats, its count kept by patch."""
+"""Records Events on InferenceServices by `events.k8s.io/v1`: one for each turn of a verdict, however often it is told."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import functools
+import hashlib
 import socket
-import uuid
-from collections import OrderedDict
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
 
-from isvcwatch.core.conditions import Status, one_line
+from isvcwatch.core.conditions import ConditionType, Status, one_line
 from isvcwatch.kube import errors
 from isvcwatch.kube.backoff import pause
 from isvcwatch.kube.resources import EVENTS
@@ -32,12 +32,23 @@ ACTION: Final = "Probe"
 NOTE_LIMIT: Final = 1000
 """Characters; the API takes 1 KiB."""
 
-SERIES_WINDOW: Final = timedelta(minutes=30)
-"""How long an Event goes on as a series: within the hour after which API servers drop Events, as client-go's recorder does."""
+BURST: Final = 25
+"""Events of one object at once, as client-go's recorder allows."""
+
+REFILL: Final = 300.0
+"""Seconds until an object may have one more: likewise."""
+
 REMEMBERED: Final = 4096
-"""Events that may go on as a series; the least recent is forgotten first, as in client-go's recorder."""
+"""Objects whose Events are counted; the least recent is forgotten first."""
+
 WAITING: Final = 10_000
 """Events that may wait for an API server."""
+
+CALLS: Final = 8
+"""Events that are being created at once, over all namespaces."""
+
+FLUSH_LOOK: Final = 0.02
+"""Seconds between two looks at whether all has gone out."""
 
 TRIES: Final = 8
 """Over some minute; an Event is news, and soon isn't."""
@@ -47,90 +58,133 @@ class Metrics(Protocol):
     """Who counts."""
 
     def event(self, reason: str, result: str) -> None:
-        """An Event was created, repeated or lost."""
+        """An Event was created, was there already, or was lost."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Series:
-    name: str
-    count: int
-    latest: datetime
+@dataclass(slots=True)
+class _Bucket:
+    """What one object may still say.
+
+    Attributes:
+        left: Events.
+        filled: when that was reckoned, in seconds.
+    """
+
+    left: float
+    filled: float
 
 
 class EventRecorder:
-    """Records notices in the order they come, and does not hold up who asks."""
+    """Records notices, those of a namespace in the order they come; does not hold up who asks, nor one namespace for another.
+
+    An Event's name comes from the object and the turn that it tells of: told again, by another try or by the next process, it is there.
+    """
 
     def __init__(self, api: Api, metrics: Metrics, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._api = api
         self._metrics = metrics
         self._clock = clock
-        self._queue: asyncio.Queue[tuple[InferenceService, Notice]] = asyncio.Queue(WAITING)
-        self._series: OrderedDict[tuple[str, ...], _Series] = OrderedDict()
+        self._lanes: dict[str, deque[tuple[InferenceService, Notice]]] = {}
+        self._waiting = 0
+        self._new = asyncio.Event()
+        self._calls = asyncio.Semaphore(CALLS)
+        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
         self._instance = socket.gethostname()[:128]
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits to be recorded, nor is being recorded."""
+        return not self._lanes
+
     def record(self, isvc: InferenceService, notice: Notice) -> None:
-        """Record an Event soon; where too many wait already, it is lost, and counted."""
-        try:
-            self._queue.put_nowait((isvc, notice))
-        except asyncio.QueueFull:
+        """Record an Event soon; where too many wait already, or the object has said too much, it is lost, and counted."""
+        if self._waiting >= WAITING or not self._allowed(isvc.uid):
             self._metrics.event(notice.reason, "lost")
+            return
+        self._waiting += 1
+        self._lanes.setdefault(isvc.namespace, deque()).append((isvc, notice))
+        self._new.set()
 
     async def run(self) -> None:
         """Record until cancelled."""
-        while True:
-            await self._record(*await self._queue.get())
+        served: set[str] = set()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await self._new.wait()
+                self._new.clear()
+                for namespace in self._lanes.keys() - served:
+                    served.add(namespace)
+                    group.create_task(self._serve(namespace)).add_done_callback(functools.partial(self._served, served, namespace))
+
+    async def flush(self, seconds: float) -> bool:
+        """Let what waits go out before the process ends; False where not all of it could in so many seconds."""
+        end = asyncio.get_running_loop().time() + seconds
+        while not self.idle and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110 -- once in a process's life
+            await asyncio.sleep(FLUSH_LOOK)
+        return self.idle
+
+    def _served(self, served: set[str], namespace: str, _: asyncio.Task[None]) -> None:
+        served.discard(namespace)
+        if namespace in self._lanes:
+            self._new.set()
+
+    async def _serve(self, namespace: str) -> None:
+        """Record what waits in one namespace."""
+        lane = self._lanes[namespace]
+        while lane:
+            isvc, notice = lane[0]
+            try:
+                await self._record(isvc, notice)
+            except Exception:  # a bug that one Event brings out must not cost the others theirs
+                log.exception("event_not_recorded", namespace=isvc.namespace, name=isvc.name, reason=notice.reason)
+            lane.popleft()
+            self._waiting -= 1
+        del self._lanes[namespace]
 
     async def _record(self, isvc: InferenceService, notice: Notice) -> None:
-        name = _event_name(isvc)
+        body = self._event(isvc, notice)
         for attempt in range(1, TRIES + 1):
             try:
-                return await self._post(isvc, notice, name)
+                async with self._calls:
+                    await self._api.create(EVENTS, isvc.namespace, body)
+            except errors.ConflictError:
+                self._metrics.event(notice.reason, "repeated")
+                return
             except errors.UnavailableError as error:
                 if attempt < TRIES:
                     await asyncio.sleep(pause(attempt, error.retry_after))
             except errors.KubeError as error:
                 log.error("event_not_recorded", namespace=isvc.namespace, name=isvc.name, reason=notice.reason, why=str(error))  # noqa: TRY400
                 break
+            else:
+                self._metrics.event(notice.reason, "created")
+                return
         self._metrics.event(notice.reason, "lost")
-        return None
 
-    async def _post(self, isvc: InferenceService, notice: Notice, name: str) -> None:
-        """Post it; the name is the same for each try, so that one which arrived although nobody heard is not said twice."""
-        now = self._clock()
-        key = (isvc.uid, notice.reason, notice.cause)
-        series = self._series.get(key)
-        if series and now - series.latest < SERIES_WINDOW and await self._repeat(isvc, series, now):
-            self._metrics.event(notice.reason, "repeated")
-            series = replace(series, count=series.count + 1, latest=now)
-        else:
-            series = _Series(name, 1, now)
-            with contextlib.suppress(errors.ConflictError):
-                await self._api.create(EVENTS, isvc.namespace, self._event(isvc, notice, series))
-            self._metrics.event(notice.reason, "created")
-        self._series[key] = series
-        self._series.move_to_end(key)
-        if len(self._series) > REMEMBERED:
-            self._series.popitem(last=False)
-
-    async def _repeat(self, isvc: InferenceService, series: _Series, now: datetime) -> bool:
-        """Count one more of the same; False where the Event is no longer there."""
-        body = {"series": {"count": series.count + 1, "lastObservedTime": _micro_time(now)}}
-        try:
-            await self._api.merge_patch(EVENTS, isvc.namespace, series.name, body)
-        except errors.GoneError:
+    def _allowed(self, uid: str) -> bool:
+        """Whether the object may say one more."""
+        now = self._clock().timestamp()
+        bucket = self._buckets.setdefault(uid, _Bucket(BURST, now))
+        self._buckets.move_to_end(uid)
+        if len(self._buckets) > REMEMBERED:
+            self._buckets.popitem(last=False)
+        bucket.left = min(float(BURST), bucket.left + (now - bucket.filled) / REFILL)
+        bucket.filled = now
+        if bucket.left < 1:
             return False
+        bucket.left -= 1
         return True
 
-    def _event(self, isvc: InferenceService, notice: Notice, series: _Series) -> dict[str, Any]:
+    def _event(self, isvc: InferenceService, notice: Notice) -> dict[str, Any]:
         return {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            "metadata": {"name": series.name, "namespace": isvc.namespace},
+            "metadata": {"name": _event_name(isvc, notice), "namespace": isvc.namespace},
             "type": "Normal" if notice.status is Status.TRUE else "Warning",
             "reason": str(notice.reason),
             "action": ACTION,
             "note": one_line(f"{notice.cause}: {notice.message}", NOTE_LIMIT),
-            "eventTime": _micro_time(series.latest),
+            "eventTime": _micro_time(self._clock()),
             "reportingController": CONTROLLER,
             "reportingInstance": self._instance,
             "regarding": {
@@ -144,8 +198,9 @@ class EventRecorder:
         }
 
 
-def _event_name(isvc: InferenceService) -> str:
-    return f"{isvc.name[:200]}.{uuid.uuid4().hex[:16]}"
+def _event_name(isvc: InferenceService, notice: Notice) -> str:
+    turn = f"{isvc.uid}|{ConditionType.MODEL_READY}|{notice.status}|{notice.since}"
+    return f"{isvc.name[:200]}.{hashlib.sha256(turn.encode()).hexdigest()[:16]}"
 
 
 def _micro_time(moment: datetime) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
+from isvcwatch.core.conditions import ConditionType, Status
 from isvcwatch.kube import errors
 from isvcwatch.kube.backoff import pause
 from isvcwatch.kube.patch import status_patch
@@ -29,6 +30,16 @@ PACE: Final = 1.0
 """Seconds between two writes on one object: KServe has one worker, which a hammered object keeps from all others."""
 CONFLICT_REST: Final = (0.02, 0.2)
 """Seconds, from and to: KServe is writing the same object."""
+AT_ONCE: Final = 3
+"""Conflicts in a row after which an object is tried again that soon; more are a fight, and it is put off longer and longer."""
+FIGHT: Final = 8
+"""Conflicts in a row that are said, once."""
+ASIDE: Final = 60.0
+"""Seconds in which an object is left alone after a bug in its way."""
+HURRIED: Final = 0.05
+"""Seconds that an object rests at most while the process ends."""
+FLUSH_LOOK: Final = 0.02
+"""Seconds between two looks at whether all has gone out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +69,7 @@ class Metrics(Protocol):
     """Who counts."""
 
     def status_write(self, result: str) -> None:
-        """A try to write a status ended in: written, conflict, gone, forbidden, rejected, unavailable."""
+        """A try to write a status ended in: written, conflict, gone, forbidden, rejected, unavailable, crashed."""
 
 
 class StatusWriter:
@@ -72,9 +83,12 @@ class StatusWriter:
         self._metrics = metrics
         self._queue: asyncio.Queue[str] = asyncio.Queue()
         self._waiting: set[str] = set()
+        self._writing = 0
+        self._hurry = False
         self._busy: set[str] = set()
         self._tries: dict[str, int] = {}
-        self._complaint = ""
+        self._complaints: dict[str, str] = {}
+        self._set_aside: set[str] = set()
 
     def request(self, uid: str) -> None:
         """Something is to be said about this service. Requests for one that waits already are the same request."""
@@ -84,9 +98,9 @@ class StatusWriter:
                 self._queue.put_nowait(uid)
 
     @property
-    def pending(self) -> int:
-        """How many services wait for their turn."""
-        return len(self._waiting)
+    def idle(self) -> bool:
+        """Whether nothing waits to be written, nor is being written."""
+        return not (self._waiting or self._writing)
 
     async def run(self) -> None:
         """Write until cancelled."""
@@ -94,15 +108,39 @@ class StatusWriter:
             for _ in range(WORKERS):
                 group.create_task(self._work())
 
+    async def flush(self, seconds: float) -> bool:
+        """Let what is decided go out, without rests, before the process ends; False where not all of it could in so many seconds."""
+        self._hurry = True
+        for uid in self._busy & self._waiting:
+            self._free(uid)
+        end = asyncio.get_running_loop().time() + seconds
+        while not self.idle and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110 -- once in a process's life
+            await asyncio.sleep(FLUSH_LOOK)
+        return self.idle
+
     async def _work(self) -> None:
         while True:
             uid = await self._queue.get()
             self._waiting.discard(uid)
             self._busy.add(uid)
-            turn = await self._take_turn(uid)
+            self._writing += 1
+            try:
+                turn = await self._take_turn(uid)
+            except Exception as error:  # noqa: BLE001 -- a bug that one object brings out must not cost the others their verdicts
+                self._put_aside(uid, error)
+                turn = Turn(rest=ASIDE)
+            finally:
+                self._writing -= 1
             if turn.again:
                 self._waiting.add(uid)
-            asyncio.get_running_loop().call_later(turn.rest, self._free, uid)
+            asyncio.get_running_loop().call_later(min(turn.rest, HURRIED) if self._hurry else turn.rest, self._free, uid)
+
+    def _put_aside(self, uid: str, error: Exception) -> None:
+        """An object that can't be written about rests, and is said once."""
+        self._metrics.status_write("crashed")
+        if uid not in self._set_aside:
+            self._set_aside.add(uid)
+            log.error("service_set_aside", uid=uid, exc_info=error)
 
     def _free(self, uid: str) -> None:
         """The service has rested: it may be written again, and is, where that was asked for meanwhile."""
@@ -115,9 +153,12 @@ class StatusWriter:
         planned = self._planner.plan(uid)
         if planned is None:
             self._tries.pop(uid, None)
+            self._complaints.pop(uid, None)
             return Turn()
         isvc, decision = planned
         try:
+            if _accuses(decision) and await self._has_changed(isvc):
+                return Turn(again=True)
             await self._write(isvc, decision)
         except errors.ConflictError:
             self._metrics.status_write("conflict")
@@ -127,8 +168,10 @@ class StatusWriter:
             self._inventory.drop_service(uid)
             return Turn()
         except errors.KubeError as error:
-            return self._retry(uid, error)
+            return self._retry(isvc, error)
         self._tries.pop(uid, None)
+        self._complaints.pop(uid, None)
+        self._set_aside.discard(uid)
         self._planner.done(uid, decision)
         if decision.notice:
             self._recorder.record(isvc, decision.notice)
@@ -139,8 +182,21 @@ class StatusWriter:
             patch = status_patch(isvc, decision.conditions)
             after = await self._api.json_patch(INFERENCE_SERVICE_STATUS, isvc.namespace, isvc.name, patch)
             self._metrics.status_write("written")
-            self._complaint = ""
             self._inventory.put_service(after)
+
+    async def _has_changed(self, isvc: InferenceService) -> bool:
+        """Look before accusing: a service that has moved or was stopped, and of which no watch has told yet, is never called False."""
+        try:
+            raw = await self._api.get(INFERENCE_SERVICES, isvc.namespace, isvc.name)
+        except errors.ForbiddenError:  # then the patch's own guard must do
+            return False
+        metadata = raw.get("metadata", {})
+        if metadata.get("uid") != isvc.uid:
+            raise errors.GoneError(f"{isvc.namespace}/{isvc.name} was made anew")
+        if metadata.get("resourceVersion") == isvc.resource_version:
+            return False
+        self._inventory.put_service(raw)
+        return True
 
     async def _refresh(self, isvc: InferenceService) -> Turn:
         """The object has changed since it was read: read it again, and decide again."""
@@ -149,19 +205,27 @@ class StatusWriter:
         except errors.GoneError:
             raw = {}
         except errors.KubeError as error:
-            return self._retry(isvc.uid, error)
+            return self._retry(isvc, error)
         if raw.get("metadata", {}).get("uid") != isvc.uid:  # deleted, perhaps made anew under its name
             self._inventory.drop_service(isvc.uid)
         if raw:
             self._inventory.put_service(raw)
-        return Turn(again=True, rest=random.uniform(*CONFLICT_REST))  # noqa: S311 -- jitter
+        tries = self._tries[isvc.uid] = self._tries.get(isvc.uid, 0) + 1
+        rest = random.uniform(*CONFLICT_REST)  # noqa: S311 -- jitter
+        if tries == FIGHT:
+            log.warning("written_by_others_too", namespace=isvc.namespace, name=isvc.name, so="our writes are put off longer and longer")
+        return Turn(again=True, rest=rest if tries <= AT_ONCE else max(rest, pause(tries - AT_ONCE)))
 
-    def _retry(self, uid: str, error: errors.KubeError) -> Turn:
-        """When to try again; what stands in the way is said once for as long as it stays the same."""
+    def _retry(self, isvc: InferenceService, error: errors.KubeError) -> Turn:
+        """When to try again; what stands in the way is said once for as long as it stays the same for that service."""
         result = {errors.ForbiddenError: "forbidden", errors.RejectedError: "rejected"}.get(type(error), "unavailable")
         self._metrics.status_write(result)
-        if str(error) != self._complaint:
-            self._complaint = str(error)
-            log.error("status_not_written", why=str(error), result=result)
-        tries = self._tries[uid] = self._tries.get(uid, 0) + 1
+        if self._complaints.get(isvc.uid) != str(error):
+            self._complaints[isvc.uid] = str(error)
+            log.error("status_not_written", namespace=isvc.namespace, name=isvc.name, why=str(error), result=result)
+        tries = self._tries[isvc.uid] = self._tries.get(isvc.uid, 0) + 1
         return Turn(again=True, rest=pause(tries, error.retry_after if isinstance(error, errors.UnavailableError) else 0.0))
+
+
+def _accuses(decision: Decision) -> bool:
+    return any(c.type == ConditionType.MODEL_READY and c.status == Status.FALSE for c in decision.conditions)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
-from typing import TYPE_CHECKING, Any, Final
+import time
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import kopf
 import structlog
 
+from isvcwatch.core.conditions import one_line
 from isvcwatch.core.objects import RuntimeKey
+from isvcwatch.kube.backoff import pause
 from isvcwatch.kube.resources import INFERENCE_SERVICES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from isvcwatch.kube.connection import Connection
     from isvcwatch.kube.inventory import Inventory
@@ -23,6 +27,29 @@ log = structlog.get_logger(__name__)
 
 UNUSED_FINALIZER: Final = "isvcwatch.dev/never-set"
 """An event-only kopf operator takes its finalizer off every object that has it: with kopf's default name, other operators'."""
+
+
+WATCHER: Final = "watcher for "
+"""How kopf's tasks are named that watch; each ends only when it is cancelled or has failed."""
+
+LOOK: Final = 1.0
+"""Seconds between two looks at whether they are alive."""
+
+QUICK: Final = 0.2
+"""Seconds before a watch begins anew the first time."""
+
+SETTLED: Final = 30.0
+"""Seconds after which a watch has settled: what ends it later is a new trouble."""
+
+LONGEST_END: Final = 10.0
+"""Seconds that kopf may take to end."""
+
+
+class Metrics(Protocol):
+    """Counts restarts."""
+
+    def watch_restarted(self) -> None:
+        """A watch has ended and begins anew."""
 
 
 class EndlessBackoff:
@@ -49,32 +76,76 @@ def settings() -> kopf.OperatorSettings:
 
 
 class Watch:
-    """Feeds the inventory from the API server's watch."""
+    """Feeds the inventory from the API server's watch.
 
-    def __init__(self, connection: Connection, inventory: Inventory, namespaces: Sequence[str]) -> None:
+    Attributes:
+        restarts: how often in a row it had to begin anew; 0 while it never had to.
+    """
+
+    def __init__(self, connection: Connection, inventory: Inventory, namespaces: Sequence[str], metrics: Metrics) -> None:
         self._connection = connection
         self._inventory = inventory
         self._namespaces = tuple(namespaces)
+        self._metrics = metrics
+        self.restarts = 0
 
-    async def run(self, resources: Iterable[Resource], stop: asyncio.Event, started: Callable[[], None]) -> None:
-        """Watch until `stop` is set.
+    async def run(self, resources: Sequence[Resource], stop: asyncio.Event, started: Callable[[], None]) -> None:
+        """Watch until `stop` is set; begin anew whenever a watch has ended.
+
+        kopf gives up a watch for good on some errors (an ERROR event other than 410, an answer of 410), and lives on without it; on others
+        it ends as a whole. Either way the watch begins again within seconds.
 
         Args:
             resources: what to watch; all of them must be served.
             stop: ends it.
             started: called once kopf has taken the process's signals for itself, to take them back: ended by them it lingers for 5 s.
         """
-        others = asyncio.all_tasks()
+        while not stop.is_set():
+            began = time.monotonic()
+            why = await self._watched(resources, stop, started)
+            if stop.is_set():
+                return
+            self.restarts = 1 if time.monotonic() - began > SETTLED else self.restarts + 1
+            self._metrics.watch_restarted()
+            log.warning("watch_restarts", why=why, tries=self.restarts)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), pause(self.restarts - 1) if self.restarts > 1 else QUICK)
+
+    async def _watched(self, resources: Sequence[Resource], stop: asyncio.Event, started: Callable[[], None]) -> str:
+        """Watch until that ends, and say why it did."""
         tasks = await kopf.spawn_tasks(
             registry=self._registry(resources),
             settings=settings(),
             standalone=True,
             clusterwide=not self._namespaces,
             namespaces=self._namespaces,
-            stop_flag=stop,
+            stop_flag=asyncio.Event(),  # never set: what ends kopf's way takes others' tasks with it
         )
         started()
-        await kopf.run_tasks(tasks, ignored=others)
+        try:
+            return await self._looked_after(tasks, len(resources) if not self._namespaces else 1, stop)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=LONGEST_END)
+
+    async def _looked_after(self, tasks: Collection[asyncio.Task[None]], least: int, stop: asyncio.Event) -> str:
+        """Wait until a part of kopf has ended, or one of its watches, or the process is to end."""
+        seen: set[asyncio.Task[Any]] = set()
+        began = time.monotonic()
+        while not stop.is_set():
+            ended = next((task for task in tasks if task.done()), None)
+            if ended is not None:
+                return f"kopf has ended: {_failure(ended)}"
+            seen |= {task for task in asyncio.all_tasks() if task.get_name().startswith(WATCHER)}
+            lost = next((task for task in seen if task.done()), None)
+            if lost is not None:
+                return f"the {lost.get_name()} has ended: {_failure(lost)}"
+            if len(seen) < least and time.monotonic() - began > SETTLED:
+                return "kopf does not watch what it was told to"
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), LOOK)
+        return "the process ends"
 
     def _registry(self, resources: Iterable[Resource]) -> kopf.OperatorRegistry:
         """Handlers are glue: each takes an event in, and no more."""
@@ -85,7 +156,8 @@ class Watch:
 
         async def service(event: kopf.RawEvent, **_: Any) -> None:  # noqa: ANN401
             if event["type"] == "DELETED":
-                self._inventory.drop_service(event["object"]["metadata"]["uid"])
+                metadata = event["object"]["metadata"]
+                self._inventory.drop_service(metadata["uid"], metadata.get("resourceVersion", ""))
             else:
                 self._inventory.put_service(event["object"])
 
@@ -101,3 +173,11 @@ class Watch:
             handler = service if resource == INFERENCE_SERVICES else runtime
             kopf.on.event(resource.group, resource.version, resource.plural, registry=registry)(handler)
         return registry
+
+
+def _failure(task: asyncio.Task[Any]) -> str:
+    """Why a task has ended, in one line."""
+    if task.cancelled():
+        return "it was cancelled"
+    error = task.exception()
+    return one_line(f"{type(error).__name__}: {error}") if error else "by itself"

@@ -161,7 +161,21 @@ class Metrics:
         """A request of a closer look is sent."""
         self._writes = Counter("isvcwatch_status_writes", "Tries to write a status by result", ("result",), registry=self._registry)
         self._events = Counter("isvcwatch_events", "Events by reason and result", ("reason", "result"), registry=self._registry)
+        self._watch_restarts = Counter(
+            "isvcwatch_watch_restarts", "Watches of the API server that ended and began anew", registry=self._registry
+        )
+        self._resyncs = Counter("isvcwatch_resyncs", "Complete lists of what is watched", registry=self._registry)
+        self._missed = Counter("isvcwatch_missed_changes", "Changes found by a list that no watch had told of", registry=self._registry)
         Info("isvcwatch_build", "The version that runs", registry=self._registry).info({"version": __version__})
+
+    def watch_restarted(self) -> None:
+        """A watch of the API server has ended and begins anew."""
+        self._watch_restarts.inc()
+
+    def resync(self, missed: int) -> None:
+        """Everything was listed, and so many changes were found that no watch had told of."""
+        self._resyncs.inc()
+        self._missed.inc(missed)
 
     def probe(self, outcome: str, seconds: float) -> None:
         """A request to a model server has ended."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from isvcwatch.core.conditions import MESSAGE_LIMIT, Condition, ConditionType, Status, is_timestamp
-from isvcwatch.core.decide import NOTHING, Decision, Notice, Record, decide, seed, told
+from isvcwatch.core.decide import Decision, Notice, Record, decide, seed, told
 from isvcwatch.core.health import Finding, Health, Round
 from isvcwatch.core.policy import ProbePolicy
 from isvcwatch.core.reasons import EventReason
@@ -41,45 +41,45 @@ class TestSeed:
     @pytest.mark.parametrize("found", [ALL_WELL, ALL_REFUSED, round_of(DENIED), round_of(NOT_READY)])
     def test_a_restart_takes_up_what_the_object_says_and_says_nothing(self, found: Round) -> None:
         there = with_conditions(*saying(found))
-        record = seed(there)
+        record = seed(there, NOW)
         each = (found.server_live, found.server_ready, found.model_ready)
         assert [verdict.status for _, verdict in record.health.verdicts()] == [finding.status for finding in each if finding]
-        assert decide(record, there, NOW) == NOTHING
+        assert decide(record, there, NOW) == Decision()
 
     def test_a_restart_in_the_middle_of_good_times_says_nothing_after_the_next_round(self) -> None:
         there = with_conditions(*saying(ALL_WELL))
-        record = seed(there)
+        record = seed(there, NOW)
         assert not decide(replace(record, health=record.health.observe(ALL_WELL, ONCE)), there, NOW)
 
     def test_a_restart_does_not_let_one_failure_flip_a_condition(self) -> None:
         there = with_conditions(*saying(ALL_WELL))
-        record = seed(there)
+        record = seed(there, NOW)
         record = replace(record, health=record.health.observe(ALL_REFUSED, ProbePolicy()).observe(ALL_REFUSED, ProbePolicy()))
         assert not decide(record, there, NOW)
 
     def test_an_object_without_conditions_seeds_nothing(self) -> None:
-        assert seed(isvc(conditions=None)) == Record(Health(), None)
+        assert seed(isvc(conditions=None), NOW) == Record(Health(), None)
 
     def test_a_status_that_is_none_of_three_is_not_taken_up(self) -> None:
-        assert seed(with_conditions(Condition("ModelReady", "Maybe"))) == Record(Health(), None)
+        assert seed(with_conditions(Condition("ModelReady", "Maybe")), NOW) == Record(Health(), None)
 
     def test_what_the_object_says_of_the_model_counts_as_announced(self) -> None:
-        assert seed(with_conditions(condition("ModelReady", NOT_READY))).announced is Status.FALSE
+        assert seed(with_conditions(condition("ModelReady", NOT_READY)), NOW).announced is Status.FALSE
 
     def test_conditions_of_others_are_not_taken_up(self) -> None:
-        assert seed(with_conditions(Condition("Ready", "True"), None)) == Record(Health(), None)
+        assert seed(with_conditions(Condition("Ready", "True"), None), NOW) == Record(Health(), None)
 
 
 class TestConditions:
     def test_without_a_verdict_nothing_is_written(self) -> None:
-        assert decide(Record(Health()), isvc(conditions=None), NOW) == NOTHING
+        assert decide(Record(Health()), isvc(conditions=None), NOW) == Decision()
 
     def test_first_verdicts_are_written_as_of_now(self) -> None:
         written = decide(holding(ALL_WELL), isvc(), NOW).conditions
         assert written == saying(ALL_WELL, since=NOW)
 
     def test_what_is_there_already_is_not_written(self) -> None:
-        assert decide(holding(ALL_WELL, Status.TRUE), with_conditions(*saying(ALL_WELL)), NOW) == NOTHING
+        assert decide(holding(ALL_WELL, Status.TRUE), with_conditions(*saying(ALL_WELL)), NOW) == Decision()
 
     def test_only_what_differs_is_written(self) -> None:
         written = decide(holding(round_of(NOT_READY), Status.FALSE), with_conditions(*saying(ALL_WELL)), NOW).conditions
@@ -129,7 +129,7 @@ class TestConditions:
             assert is_timestamp(written.last_transition_time)
 
     def test_a_decision_is_true_where_there_is_something_to_do(self) -> None:
-        assert not NOTHING
+        assert not Decision()
         assert Decision(saying(ALL_WELL))
         assert Decision(notice=Notice(EventReason.MODEL_UNREADY, Status.FALSE, "ModelNotReady", ""))
 
@@ -154,13 +154,40 @@ class TestNotices:
     )
     def test_an_edge_is_told(self, announced: Status | None, found: Finding, told_as: EventReason | None) -> None:
         notice = decide(holding(round_of(found), announced), isvc(), NOW).notice
-        expected = Notice(told_as, found.status, found.reason, found.message) if told_as else None
+        expected = Notice(told_as, found.status, found.reason, found.message, NOW) if told_as else None
         assert notice == expected
 
     def test_an_edge_is_not_told_twice(self) -> None:
         record = holding(round_of(NOT_READY), Status.TRUE)
         assert decide(record, isvc(), NOW).notice
         assert not decide(told(record), isvc(), NOW).notice
+
+    @pytest.mark.parametrize(
+        ("since", "found", "again"),
+        [
+            ("2026-11-23T18:30:00Z", NOT_READY, True),
+            ("2026-11-23T18:30:00Z", DENIED, True),
+            ("2026-11-23T18:30:00Z", READY, False),
+            (LONG_AGO, NOT_READY, False),
+            ("soon", NOT_READY, False),
+        ],
+    )
+    def test_what_was_told_within_the_hour_is_told_again_by_the_next_process(self, since: str, found: Finding, again: bool) -> None:
+        there = with_conditions(condition("ModelReady", found, since))
+        record = seed(there, NOW)
+        assert record.announced is found.status
+        notice = decide(record, there, NOW).notice
+        assert (notice is not None) is again
+        if notice:
+            assert notice.since == since
+            assert decide(told(record), there, NOW).notice is None
+
+    def test_a_recovery_is_told_although_its_illness_is_not_known_to_have_been(self) -> None:
+        there = with_conditions(condition("ModelReady", NOT_READY, "2026-11-23T18:30:00Z"))
+        record = Record(holding(ALL_WELL, None).health, Status.FALSE, unsure=True)
+        notice = decide(record, there, NOW).notice
+        assert notice is not None
+        assert notice.reason is EventReason.MODEL_RECOVERED
 
     def test_without_a_verdict_nothing_is_told(self) -> None:
         assert told(Record(Health(), Status.TRUE)) == Record(Health(), None)

@@ -131,14 +131,6 @@ def test_what_is_declared_holds_at_once_for_all_three() -> None:
     assert dict(Health().declare(DENIED).verdicts()) == dict.fromkeys(ConditionType, DENIED)
 
 
-def test_a_restart_keeps_verdicts_and_forgets_streaks() -> None:
-    policy = ProbePolicy()
-    health = Health().observe(ALL_WELL, policy).observe(ALL_REFUSED, policy).observe(ALL_REFUSED, policy)
-    again = health.restarted()
-    assert dict(again.verdicts()) == dict(health.verdicts())
-    assert dict(again.observe(ALL_REFUSED, policy).verdicts()) == dict(health.verdicts())
-
-
 findings = st.sampled_from([READY, NOT_READY, NOT_FOUND, REFUSED, DENIED])
 policies = st.builds(ProbePolicy, failure_threshold=st.integers(1, 5), success_threshold=st.integers(1, 5))
 

@@ -59,7 +59,17 @@ def test_each_status_is_its_kind_of_trouble(status: int, named: bool, kind: type
     ],
 )
 def test_a_refusal_names_the_rule_to_add(resource: Resource, verb: str, rule: str) -> None:
-    assert f"add the RBAC rule {rule}" in str(from_answer(failure(403), verb, resource, named=True))
+    words = f'inferenceservices is forbidden: User "u" cannot {verb} resource "{resource.plural}" in API group "{resource.group}"'
+    assert f"add the RBAC rule {rule}" in str(from_answer(failure(403, words), verb, resource, named=True))
+
+
+@pytest.mark.parametrize(
+    "words", ["unable to create new content in namespace m because it is being terminated", 'admission webhook "w" denied the request: no']
+)
+def test_a_refusal_that_is_not_rbacs_names_no_rule(words: str) -> None:
+    said = str(from_answer(failure(403, words), "create", EVENTS, named=True))
+    assert words in said
+    assert "RBAC" not in said
 
 
 def test_a_subresource_is_named_as_kubectl_names_it() -> None:

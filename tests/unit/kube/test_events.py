@@ -1,9 +1,10 @@
-"""Events: one object for what repeats, in order, retried for as long as they are news."""
+"""Events: one for each turn, however often it is told, in order, retried for as long as they are news."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from isvcwatch.core.conditions import Status
 from isvcwatch.core.decide import Notice
 from isvcwatch.core.reasons import EventReason
 from isvcwatch.kube import errors
-from isvcwatch.kube.events import NOTE_LIMIT, REMEMBERED, SERIES_WINDOW, TRIES, WAITING, EventRecorder
+from isvcwatch.kube.events import BURST, NOTE_LIMIT, REFILL, REMEMBERED, TRIES, WAITING, EventRecorder
 from tests.unit.builders import isvc
 from tests.unit.kube.fakes import Counts, FakeApi
 
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.looptime
 
-UNREADY = Notice(EventReason.MODEL_UNREADY, Status.FALSE, "ModelNotReady", "it says so")
-RECOVERED = Notice(EventReason.MODEL_RECOVERED, Status.TRUE, "ModelReady", "it is ready")
+UNREADY = Notice(EventReason.MODEL_UNREADY, Status.FALSE, "ModelNotReady", "it says so", "2026-11-23T19:00:00Z")
+RECOVERED = Notice(EventReason.MODEL_RECOVERED, Status.TRUE, "ModelReady", "it is ready", "2026-11-23T19:00:00Z")
+LATER = "2026-11-23T19:05:00Z"
 START = datetime(2026, 11, 23, 19, 0, 0, 123456, tzinfo=UTC)
 
 
@@ -95,56 +97,74 @@ async def test_a_long_name_still_makes_a_name_that_the_api_takes() -> None:
     assert len(stage.api.calls[0][1]) <= 253
 
 
-async def test_the_same_again_is_counted_on_the_same_object() -> None:
-    async with recording() as stage:
-        for _ in range(3):
-            await stage.record(UNREADY, later=timedelta(minutes=5))
-    (_, name, _), second, third = stage.api.calls
-    assert second == ("merge_patch", name, {"series": {"count": 2, "lastObservedTime": "2026-11-23T19:10:00.123456Z"}})
-    assert third[2]["series"]["count"] == 3
-    assert stage.counts.events == {("ModelUnready", "created"): 1, ("ModelUnready", "repeated"): 2}
+async def test_the_same_turn_told_again_has_the_same_name() -> None:
+    async with recording(create=[{}, errors.ConflictError("already exists")]) as stage:
+        await stage.record(UNREADY, later=timedelta(minutes=5))
+        await stage.record(UNREADY, later=timedelta(minutes=5))
+    assert len({name for _, name, _ in stage.api.calls}) == 1
+    assert stage.counts.events == {("ModelUnready", "created"): 1, ("ModelUnready", "repeated"): 1}
 
 
-async def test_another_reason_cause_or_object_is_another_event() -> None:
+async def test_another_turn_or_object_is_another_event() -> None:
     async with recording() as stage:
-        await stage.record(UNREADY, RECOVERED, Notice(UNREADY.reason, UNREADY.status, "TimedOut", ""))
+        await stage.record(UNREADY, replace(RECOVERED, since=LATER), replace(UNREADY, since=LATER))
         stage.recorder.record(isvc(uid="another"), UNREADY)
         await asyncio.sleep(0.01)
     assert stage.api.verbs() == ["create"] * 4
     assert len({name for _, name, _ in stage.api.calls}) == 4
 
 
-async def test_after_the_window_it_is_a_new_event() -> None:
+async def test_an_object_that_says_too_much_is_cut_short_until_it_has_been_silent() -> None:
     async with recording() as stage:
-        await stage.record(UNREADY)
-        await stage.record(UNREADY, later=SERIES_WINDOW)
-    assert stage.api.verbs() == ["create", "create"]
+        for number in range(BURST + 5):
+            await stage.record(replace(UNREADY, since=str(number)))
+        assert stage.counts.events == {("ModelUnready", "created"): BURST, ("ModelUnready", "lost"): 5}
+        await stage.record(replace(UNREADY, since="later"), later=timedelta(seconds=REFILL))
+        stage.recorder.record(isvc(uid="another"), UNREADY)
+        await asyncio.sleep(0.01)
+    assert stage.counts.events["ModelUnready", "created"] == BURST + 2
 
 
-async def test_a_series_goes_on_for_as_long_as_it_is_kept_up() -> None:
-    async with recording() as stage:
-        for _ in range(4):
-            await stage.record(UNREADY, later=SERIES_WINDOW - timedelta(seconds=1))
-    assert stage.api.verbs() == ["create", "merge_patch", "merge_patch", "merge_patch"]
-
-
-async def test_an_event_that_is_no_longer_there_is_made_anew() -> None:
-    async with recording(merge_patch=[errors.GoneError("404")]) as stage:
-        await stage.record(UNREADY)
-        await stage.record(UNREADY)
-    assert stage.api.verbs() == ["create", "merge_patch", "create"]
-    assert stage.counts.events == {("ModelUnready", "created"): 2}
-
-
-async def test_only_so_many_series_are_remembered() -> None:
+async def test_only_so_many_objects_are_remembered() -> None:
     async with recording() as stage:
         for n in range(REMEMBERED + 1):
             stage.recorder.record(isvc(uid=f"uid-{n}"), UNREADY)
-        await asyncio.sleep(1)
-        stage.recorder.record(isvc(uid="uid-0"), UNREADY)
-        stage.recorder.record(isvc(uid=f"uid-{REMEMBERED}"), UNREADY)
-        await asyncio.sleep(1)
-    assert stage.api.verbs()[-2:] == ["create", "merge_patch"]
+        assert len(stage.recorder._buckets) == REMEMBERED
+
+
+async def test_a_namespace_that_takes_no_events_holds_up_no_other() -> None:
+    async with recording(create=[lambda _, body: refused(body)]) as stage:
+        stage.recorder.record(isvc(namespace="full"), UNREADY)
+        stage.recorder.record(isvc(namespace="full", uid="second"), UNREADY)
+        stage.recorder.record(isvc(namespace="fine"), UNREADY)
+        await asyncio.sleep(0.1)
+        assert stage.counts.events == {("ModelUnready", "created"): 1}
+        assert not stage.recorder.idle
+
+
+def refused(body: dict[str, Any]) -> dict[str, Any]:
+    if body["metadata"]["namespace"] == "full":
+        raise errors.UnavailableError("429 too many requests", 30.0)
+    return {}
+
+
+async def test_what_waits_goes_out_before_the_process_ends() -> None:
+    async with recording() as stage:
+        stage.api.takes = 0.5
+        for number in range(3):
+            stage.recorder.record(isvc(), replace(UNREADY, since=str(number)))
+        assert await stage.recorder.flush(5.0)
+        assert stage.counts.events == {("ModelUnready", "created"): 3}
+        stage.recorder.record(isvc(), UNREADY)
+        assert not await stage.recorder.flush(0.1)
+
+
+async def test_a_bug_in_one_events_way_costs_the_others_nothing() -> None:
+    with capture_logs() as lines:
+        async with recording(create=[RuntimeError("a bug"), {}]) as stage:
+            await stage.record(UNREADY, RECOVERED)
+    assert stage.counts.events == {("ModelRecovered", "created"): 1}
+    assert [line["event"] for line in lines] == ["event_not_recorded"]
 
 
 async def test_an_api_server_that_is_away_is_asked_again_and_the_order_is_kept() -> None:
@@ -160,7 +180,7 @@ async def test_a_try_that_arrived_although_nobody_heard_is_not_said_twice() -> N
     async with recording(create=[errors.UnavailableError("timed out"), errors.ConflictError("already exists"), {}]) as stage:
         await stage.record(UNREADY, RECOVERED)
         await asyncio.sleep(30)
-    assert stage.counts.events == {("ModelUnready", "created"): 1, ("ModelRecovered", "created"): 1}
+    assert stage.counts.events == {("ModelUnready", "repeated"): 1, ("ModelRecovered", "created"): 1}
 
 
 async def test_an_api_server_that_stays_away_loses_the_event_and_that_is_counted() -> None:
@@ -181,6 +201,6 @@ async def test_what_trying_again_does_not_help_is_logged_and_lost(error: errors.
 
 async def test_more_than_can_wait_are_lost_and_counted() -> None:
     stage = Stage(FakeApi())
-    for _ in range(WAITING + 2):
-        stage.recorder.record(isvc(), UNREADY)
+    for number in range(WAITING + 2):
+        stage.recorder.record(isvc(uid=str(number)), UNREADY)
     assert stage.counts.events == {("ModelUnready", "lost"): 2}

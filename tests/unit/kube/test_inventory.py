@@ -9,7 +9,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from isvcwatch.core.objects import RuntimeKey
-from isvcwatch.kube.inventory import Inventory
+from isvcwatch.kube import parse
+from isvcwatch.kube.inventory import REMEMBERED, Inventory
+from isvcwatch.kube.resources import CLUSTER_SERVING_RUNTIMES, INFERENCE_SERVICES, SERVING_RUNTIMES
 from tests.ground import kserve_status as kserve
 
 if TYPE_CHECKING:
@@ -63,9 +65,9 @@ def inventory(told: Told) -> Inventory:
 def test_a_new_service_is_told_and_kept(inventory: Inventory, told: Told) -> None:
     inventory.put_service(service())
     assert told.changes == [("iris", None)]
-    assert [found.name for found in inventory] == ["iris"]
+    assert [found.name for found in inventory._services.values()] == ["iris"]
     assert len(inventory) == 1
-    kept = inventory.get("uid-iris")
+    kept = inventory._services.get("uid-iris")
     assert kept is not None
     assert kept.name == "iris"
 
@@ -87,7 +89,7 @@ def test_a_lost_service_is_told_once(inventory: Inventory, told: Told) -> None:
     inventory.drop_service("uid-iris")
     inventory.drop_service("uid-iris")
     assert told.losses == ["uid-iris"]
-    assert inventory.get("uid-iris") is None
+    assert inventory._services.get("uid-iris") is None
 
 
 @pytest.mark.parametrize("missing", ["uid", "namespace", "name"])
@@ -123,7 +125,7 @@ def test_a_runtime_of_the_namespace_comes_before_one_of_the_cluster(inventory: I
     inventory.put_runtime(runtime("r", "models", protocolVersions=["v2"]))
     inventory.put_runtime(runtime("r", "others", protocolVersions=["v3"]))
     inventory.put_service(service(runtime="r"))
-    (isvc,) = inventory
+    (isvc,) = inventory._services.values()
     found = inventory.runtime_of(isvc)
     assert found is not None
     assert found.protocol_versions == ("v2",)
@@ -138,3 +140,93 @@ def test_a_listeners_bug_does_not_keep_the_others_from_hearing(told: Told) -> No
         inventory.put_service(service("b"))
     assert [name for name, _ in told.changes] == ["a", "b"]
     assert [(line["event"], line["name"]) for line in lines] == [("object_failed", "a"), ("object_failed", "b")]
+
+
+class TestVersions:
+    def test_an_older_version_does_not_come_back(self, inventory: Inventory, told: Told) -> None:
+        inventory.put_service(service(version="12", status=kserve.ready("iris", "models")))
+        assert not inventory.put_service(service(version="9"))
+        assert inventory._services["uid-iris"].resource_version == "12"
+        assert len(told.changes) == 1
+
+    def test_what_arrives_after_the_deletion_does_not_bring_it_back(self, inventory: Inventory, told: Told) -> None:
+        inventory.put_service(service(version="10"))
+        inventory.drop_service("uid-iris", "15")
+        assert not inventory.put_service(service(version="12"))
+        assert len(inventory) == 0
+        assert told.losses == ["uid-iris"]
+
+    def test_a_deletion_that_comes_before_the_object_is_remembered_too(self, inventory: Inventory) -> None:
+        inventory.drop_service("uid-iris", "15")
+        assert not inventory.put_service(service(version="12"))
+
+    def test_one_that_was_taken_for_dead_by_mistake_comes_back_with_the_next_list(self, inventory: Inventory) -> None:
+        inventory.put_service(service(version="10"))
+        inventory.drop_service("uid-iris")  # its kind was not served for a moment
+        inventory.replace(INFERENCE_SERVICES, [service(version="10")], 20)
+        assert len(inventory) == 1
+
+    def test_a_version_that_is_no_number_is_taken_as_it_comes(self, inventory: Inventory) -> None:
+        inventory.put_service(service(version="b"))
+        assert inventory.put_service(service(version="a"))
+
+    def test_a_restored_api_server_may_count_from_an_older_number(self, inventory: Inventory) -> None:
+        inventory.put_service(service(version="100"))
+        inventory.drop_service("uid-other", "100")
+        inventory.forget_versions()
+        assert inventory.put_service(service(version="9"))
+        assert inventory.put_service(service("other", version="9"))
+
+
+class TestLists:
+    def test_what_a_list_lacks_is_gone(self, inventory: Inventory, told: Told) -> None:
+        for name in ("a", "b", "c"):
+            inventory.put_service(service(name, version="5"))
+        assert inventory.replace(INFERENCE_SERVICES, [service("b", version="5")], 9) == 2
+        assert sorted(told.losses) == ["uid-a", "uid-c"]
+
+    def test_what_is_newer_than_the_list_stays(self, inventory: Inventory) -> None:
+        inventory.put_service(service("new", version="12"))
+        assert inventory.replace(INFERENCE_SERVICES, [], 9) == 0
+        assert len(inventory) == 1
+
+    def test_what_it_has_more_is_new(self, inventory: Inventory, told: Told) -> None:
+        assert inventory.replace(INFERENCE_SERVICES, [service("a", version="5")], 9) == 1
+        assert told.changes == [("a", None)]
+        assert inventory.replace(INFERENCE_SERVICES, [service("a", version="5")], 9) == 0
+
+    def test_one_made_anew_under_its_name_is_another(self, inventory: Inventory, told: Told) -> None:
+        inventory.put_service(service("a", version="5"))
+        again = service("a", version="8")
+        again["metadata"]["uid"] = "uid-again"
+        assert inventory.replace(INFERENCE_SERVICES, [again], 9) == 2
+        assert told.losses == ["uid-a"]
+
+    def test_a_list_of_one_namespace_says_nothing_of_others(self, inventory: Inventory) -> None:
+        inventory.put_service(service("a", version="5"))
+        assert inventory.replace(INFERENCE_SERVICES, [], 9, "others") == 0
+        assert inventory.replace(INFERENCE_SERVICES, [], 9, "models") == 1
+
+    def test_runtimes_are_replaced_by_their_kind(self, inventory: Inventory, told: Told) -> None:
+        inventory.put_runtime(runtime("r"))
+        inventory.put_runtime(runtime("r", "models"))
+        inventory.put_service(service(runtime="r"))
+        told.changes.clear()
+        assert inventory.replace(SERVING_RUNTIMES, [], 9) == 1
+        assert told.changes == [("iris", "r")]
+        assert inventory.replace(CLUSTER_SERVING_RUNTIMES, [runtime("r", protocolVersions=["v2"])], 9) == 1
+        assert inventory.replace(CLUSTER_SERVING_RUNTIMES, [], 9) == 1
+
+
+def test_what_can_not_be_parsed_is_set_aside(inventory: Inventory, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(_: object) -> InferenceService:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(parse, "inference_service", failing)
+    assert not inventory.put_service(service())
+
+
+def test_dead_objects_are_remembered_within_a_bound(inventory: Inventory) -> None:
+    for number in range(REMEMBERED + 3):
+        inventory.drop_service(f"uid-{number}", "1")
+    assert len(inventory._dead) == REMEMBERED

@@ -195,7 +195,7 @@ def test_no_wrong_shape_of_a_status_is_more_than_a_problem_to_name(status: objec
     if service.problem:
         assert isinstance(derivation.outcome, Skipped)
         assert derivation.outcome.reason is Reason.MALFORMED
-    decide(seed(service), service, NOW)
+    decide(seed(service, NOW), service, NOW)
 
 
 @pytest.mark.parametrize("conditions", [{"Ready": "True"}, "Ready", 1, True])
@@ -300,7 +300,7 @@ def test_nothing_shaped_like_a_service_makes_the_way_to_a_decision_fail(raw: Man
     if not isinstance(derivation.outcome, Target):
         assert isinstance(derivation.outcome, Skipped | Misconfigured)
         assert len(derivation.outcome.message) < 1000
-    record = seed(service)
+    record = seed(service, NOW)
     for _ in range(3):
         decision = decide(record, service, NOW)
         for written in decision.conditions:

@@ -51,7 +51,7 @@ async def test_everything_is_read_and_can_be_watched() -> None:
     preflight, inventory = first_look(api)
     assert preflight.waiting_for
     assert await preflight.run() == ALL
-    assert [service.name for service in inventory] == ["iris"]
+    assert [service.name for service in inventory._services.values()] == ["iris"]
     assert preflight.waiting_for == ""
 
 

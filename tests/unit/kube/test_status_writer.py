@@ -17,7 +17,7 @@ from isvcwatch.kube import errors
 from isvcwatch.kube.inventory import Inventory
 from isvcwatch.kube.status_writer import StatusWriter
 from tests.ground import kserve_status as kserve
-from tests.unit.builders import NOT_READY, READY, condition, isvc
+from tests.unit.builders import DENIED, NOT_READY, READY, condition, isvc
 from tests.unit.kube.fakes import Counts, FakeApi
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.looptime
 
 UNREADY = Notice(EventReason.MODEL_UNREADY, Status.FALSE, "ModelNotReady", "no")
-SAY_UNREADY = Decision((condition("ModelReady", NOT_READY),), UNREADY)
+SAY_UNREADY = Decision((condition("ModelReady", DENIED),), UNREADY)
+ACCUSE = Decision((condition("ModelReady", NOT_READY),), UNREADY)
 SAY_READY = Decision((condition("ModelReady", READY),))
 
 
@@ -108,8 +109,8 @@ async def test_a_decision_is_written_told_and_done() -> None:
         assert stage.plan.carried_out == [("uid-of-iris", SAY_UNREADY)]
         assert stage.recorded.notices == [UNREADY]
         assert stage.counts.writes == {"written": 1}
-        assert stage.writer.pending == 0
-        written = stage.inventory.get("uid-of-iris")
+        assert stage.writer.idle
+        written = stage.inventory._services.get("uid-of-iris")
         assert written is not None
         assert written.resource_version == "101"
 
@@ -132,7 +133,7 @@ async def test_requests_for_one_that_waits_are_the_same_request() -> None:
     async with writing(FakeApi(), []) as stage:
         for _ in range(10):
             stage.writer.request("uid-of-iris")
-        assert stage.writer.pending == 1
+        assert not stage.writer.idle
         await asyncio.sleep(10)
         assert stage.plan.asked == ["uid-of-iris"]
 
@@ -151,7 +152,7 @@ async def test_a_request_that_comes_during_a_write_is_not_lost() -> None:
     async with writing(FakeApi({"json_patch": [raw()]}, takes=0.5), [SAY_UNREADY, SAY_READY]) as stage:
         await asyncio.sleep(0.2)
         stage.writer.request("uid-of-iris")
-        assert stage.writer.pending == 1
+        assert not stage.writer.idle
         await asyncio.sleep(5)
         assert [decision for _, decision in stage.plan.carried_out] == [SAY_UNREADY, SAY_READY]
 
@@ -219,7 +220,7 @@ async def test_an_object_that_was_made_anew_under_its_name_is_another() -> None:
     async with writing(FakeApi({"json_patch": [errors.ConflictError("")], "get": [raw("uid-of-another")]}), [SAY_UNREADY]) as stage:
         stage.inventory.put_service(raw(version="100"))
         await asyncio.sleep(60)
-        assert [found.uid for found in stage.inventory] == ["uid-of-another"]
+        assert [found.uid for found in stage.inventory._services.values()] == ["uid-of-another"]
         assert stage.api.verbs() == ["json_patch", "get"]
 
 
@@ -276,3 +277,79 @@ async def test_a_repeated_complaint_after_a_good_write_is_said_again() -> None:
             await asyncio.sleep(10)
             assert stage.counts.writes == {"unavailable": 2, "written": 2}
     assert len(lines) == 2
+
+
+class TestAccusing:
+    async def test_before_a_false_the_object_is_looked_at(self) -> None:
+        async with writing(FakeApi({"get": [raw(version="100")], "json_patch": [raw()]}), [ACCUSE]) as stage:
+            await asyncio.sleep(1)
+            assert stage.api.verbs() == ["get", "json_patch"]
+            assert stage.counts.writes == {"written": 1}
+
+    async def test_one_that_has_moved_meanwhile_is_decided_about_again(self) -> None:
+        async with writing(FakeApi({"get": [raw(version="105")]}), [ACCUSE]) as stage:
+            stage.inventory.subscribe(Settled(stage.plan))
+            await asyncio.sleep(60)
+            assert stage.api.verbs() == ["get"]
+            assert stage.recorded.notices == []
+
+    async def test_one_that_is_gone_is_accused_of_nothing(self) -> None:
+        async with writing(FakeApi({"get": [errors.GoneError("404")]}), [ACCUSE]) as stage:
+            await asyncio.sleep(60)
+            assert stage.api.verbs() == ["get"]
+            assert stage.counts.writes == {"gone": 1}
+
+    async def test_where_it_may_not_be_looked_at_the_patchs_guard_must_do(self) -> None:
+        async with writing(FakeApi({"get": [errors.ForbiddenError("no")], "json_patch": [raw()]}), [ACCUSE]) as stage:
+            await asyncio.sleep(1)
+            assert stage.counts.writes == {"written": 1}
+
+
+async def test_a_fight_over_an_object_is_put_off_longer_and_longer_and_said_once() -> None:
+    with capture_logs() as lines:
+        async with writing(FakeApi({"json_patch": [errors.ConflictError("moved")], "get": [raw()]}), [SAY_UNREADY]) as stage:
+            await asyncio.sleep(60)
+            assert stage.api.verbs().count("json_patch") <= 12
+    assert [line["event"] for line in lines] == ["written_by_others_too"]
+    assert lines[0]["name"] == "iris"
+
+
+async def test_a_bug_in_one_services_way_costs_the_others_nothing() -> None:
+    def patched(name: str, _: object) -> dict[str, Any]:
+        if name == "0":
+            raise RuntimeError("a bug")
+        return {}
+
+    uids = [f"uid-of-{n}" for n in range(20)]
+    with capture_logs() as lines:
+        async with writing(FakeApi({"json_patch": [patched]}), [SAY_UNREADY], uids) as stage:
+            await asyncio.sleep(300)
+            stage.writer.request("uid-of-0")
+            await asyncio.sleep(1)
+            assert len(stage.plan.carried_out) == 19
+            assert stage.counts.writes["crashed"] == 2
+    assert [line["event"] for line in lines if line["event"] != "object_ignored"] == ["service_set_aside"]
+
+
+async def test_two_services_that_may_not_be_written_are_each_said_once() -> None:
+    uids = ["uid-of-a", "uid-of-b"]
+    with capture_logs() as lines:
+        async with writing(FakeApi({"json_patch": [errors.ForbiddenError("no")]}), [SAY_UNREADY], uids):
+            await asyncio.sleep(120)
+    assert sorted((line["namespace"], line["name"]) for line in lines) == [("models", "a"), ("models", "b")]
+
+
+async def test_what_is_decided_goes_out_before_the_process_ends() -> None:
+    uids = [f"uid-of-{n}" for n in range(40)]
+    async with writing(FakeApi({"json_patch": [{}]}, takes=0.3), [SAY_UNREADY, SAY_READY], uids) as stage:
+        await asyncio.sleep(0.1)
+        for uid in uids:
+            stage.writer.request(uid)
+        assert await stage.writer.flush(5.0)
+        assert len(stage.plan.carried_out) >= 40
+        assert stage.writer.idle
+
+
+async def test_what_can_not_go_out_in_time_is_left_to_the_next_process() -> None:
+    async with writing(FakeApi({"json_patch": [errors.UnavailableError("away")]}), [SAY_UNREADY]) as stage:
+        assert not await stage.writer.flush(1.0)
