@@ -119,7 +119,7 @@ def from_answer(failure: Failure, verb: str, resource: Resource, *, named: bool)
 
 
 def _is_of_rbac(said: str) -> bool:
-    """Whether a refusal is RBAC's: a namespace that ends, an admission webhook or a quota says no in words of its own, and no rule helps."""
+    """Whether a refusal is RBAC's: a namespace that ends, a webhook or a quota says no in words of its own, and no rule helps."""
     return not any(words in said for words in _NOT_RBAC)
 
 

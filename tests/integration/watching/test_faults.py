@@ -1,0 +1,262 @@
+"""Bad days of the API server and of the network before it: nothing is deaf, late or lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.ground import kserve_status as kserve
+from tests.ground.faultproxy import Cut, FaultProxy, event_writes, lists, status_writes, watches
+from tests.ground.process import wait_until
+from tests.integration.watching.answers import READY, RawServer, answer
+from tests.integration.watching.operating import QUICK, OperatorProcess, event_reasons, our_conditions, verdict, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.ground.cluster import Cluster
+    from tests.ground.faultproxy import Request
+
+pytestmark = pytest.mark.real
+
+RESYNC = 3.0
+NOT_READY = answer(503, b'{"error":"Model with name iris is not ready."}')
+
+
+@pytest.fixture
+def proxy(account: Path) -> Iterator[FaultProxy]:
+    with FaultProxy(account) as standing:
+        yield standing
+
+
+@pytest.fixture
+def start(proxy: FaultProxy, tmp_path: Path, namespace: str) -> Iterator[Callable[..., OperatorProcess]]:
+    """Starts an operator that sees the API server through the proxy."""
+    started: list[OperatorProcess] = []
+
+    def begin(*flags: str) -> OperatorProcess:
+        config = proxy.kubeconfig(tmp_path / "through-the-proxy")
+        operator = OperatorProcess(config, tmp_path, "--namespace", namespace, *QUICK, "--resync", f"{RESYNC:g}", *flags)
+        started.append(operator)
+        return operator.wait_ready()
+
+    yield begin
+    for operator in started:
+        operator.stop()
+
+
+def create(cluster: Cluster, namespace: str, name: str, server: RawServer) -> dict[str, Any]:
+    spec = kserve.model_spec(args=[f"--model_name={name}"])
+    return cluster.create_isvc(kserve.isvc(name, namespace, spec), kserve.ready(name, namespace, server.base_url))
+
+
+def remove(cluster: Cluster, namespace: str, name: str) -> None:
+    cluster.delete(cluster.get_isvc(namespace, name))
+
+
+def is_probed(operator: OperatorProcess, count: int) -> bool:
+    return f'isvcwatch_targets{{state="probed"}} {count}.0' in operator.get("/metrics")
+
+
+def swallow(*kinds: str) -> Callable[[dict[str, Any]], dict[str, Any] | None]:
+    return lambda event: None if event["type"] in kinds else event
+
+
+class TestLostEvents:
+    def test_a_deletion_that_no_watch_tells_of_is_found_within_a_resync(
+        self, cluster: Cluster, namespace: str, proxy: FaultProxy, start: Callable[..., OperatorProcess]
+    ) -> None:
+        with RawServer(READY) as server:
+            create(cluster, namespace, "iris", server)
+            operator = start()
+            wait_for(cluster, namespace, "iris", "True")
+            proxy.rule(watches(), event=swallow("DELETED"))
+            remove(cluster, namespace, "iris")
+            wait_until(lambda: is_probed(operator, 0), 2 * RESYNC, "it is probed no longer")
+            assert 'name="iris"' not in operator.get("/metrics")
+
+    def test_a_creation_and_a_change_that_no_watch_tells_of_are_found(
+        self, cluster: Cluster, namespace: str, proxy: FaultProxy, start: Callable[..., OperatorProcess]
+    ) -> None:
+        with RawServer(READY) as server, RawServer(READY) as elsewhere:
+            operator = start()
+            proxy.rule(watches(), event=swallow("ADDED", "MODIFIED", "DELETED"))
+            create(cluster, namespace, "iris", server)
+            wait_for(cluster, namespace, "iris", "True", timeout=3 * RESYNC)
+            cluster.write_status(namespace, "iris", kserve.ready("iris", namespace, elsewhere.base_url))
+            wait_until(lambda: bool(elsewhere.requests), 2 * RESYNC, "its new address is asked")
+            assert "isvcwatch_missed_changes_total 0.0" not in operator.get("/metrics")
+
+    def test_a_service_that_has_moved_unseen_is_never_accused(
+        self, cluster: Cluster, namespace: str, proxy: FaultProxy, start: Callable[..., OperatorProcess]
+    ) -> None:
+        with RawServer(READY) as server, RawServer(READY) as elsewhere:
+            create(cluster, namespace, "iris", server)
+            start("--resync", "600")
+            wait_for(cluster, namespace, "iris", "True")
+            proxy.rule(watches(), event=swallow("ADDED", "MODIFIED", "DELETED"))
+            status = kserve.ready("iris", namespace, elsewhere.base_url)
+            status["conditions"] += list(our_conditions(cluster, namespace, "iris").values())
+            cluster.write_status(namespace, "iris", status)
+            server.answer = NOT_READY
+            wait_until(lambda: len(elsewhere.requests) > 3, 15, "its new address is asked")
+            assert verdict(cluster, namespace, "iris")[0] == "True"
+            assert event_reasons(cluster, namespace) == []
+
+
+WATCH_ENDS: dict[str, dict[str, Any]] = {
+    "an ERROR of 500": {"event": lambda _: {"type": "ERROR", "object": {"kind": "Status", "code": 500, "message": "etcd is unwell"}}},
+    "an ERROR of 429": {"event": lambda _: {"type": "ERROR", "object": {"kind": "Status", "code": 429, "message": "too many requests"}}},
+    "an ERROR of 504": {"event": lambda _: {"type": "ERROR", "object": {"kind": "Status", "code": 504, "message": "timed out"}}},
+    "an ERROR of 410": {"event": lambda _: {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old"}}},
+}
+
+
+class TestWatchesThatEnd:
+    @pytest.mark.parametrize("fault", WATCH_ENDS.values(), ids=WATCH_ENDS)
+    def test_the_watch_begins_again_within_seconds(
+        self, cluster: Cluster, namespace: str, proxy: FaultProxy, start: Callable[..., OperatorProcess], fault: dict[str, Any]
+    ) -> None:
+        with RawServer(READY) as server:
+            operator = start("--resync", "600")
+            create(cluster, namespace, "first", server)
+            wait_for(cluster, namespace, "first", "True")
+            rule = proxy.rule(watches(), **fault)
+            cluster.patch_isvc(namespace, "first", {"metadata": {"labels": {"x": "y"}}})
+            time.sleep(1)
+            proxy.forget(rule)
+            create(cluster, namespace, "second", server)
+            wait_for(cluster, namespace, "second", "True", timeout=10)
+            assert operator.running
+            assert operator.get("/livez") == "200 ok\n"
+
+    def test_half_a_line_and_then_the_end(
+        self, cluster: Cluster, namespace: str, proxy: FaultProxy, start: Callable[..., OperatorProcess]
+    ) -> None:
+        def half(_: object) -> None:
+            raise Cut(b'{"type":"MODIFIED","object":{"metad')
+
+        with RawServer(READY) as server:
+            operator = start("--resync", "600")
+            create(cluster, namespace, "first", server)
+            wait_for(cluster, namespace, "first", "True")
+            rule = proxy.rule(watches(), event=half)
+            cluster.patch_isvc(namespace, "first", {"metadata": {"labels": {"x": "y"}}})
+            time.sleep(1)
+            proxy.forget(rule)
+            create(cluster, namespace, "second", server)
+            wait_for(cluster, namespace, "second", "True", timeout=10)
+            assert operator.running
+
+    @pytest.mark.parametrize("status", [401, 410, 500])
+    def test_a_watch_that_is_refused_when_it_comes_again(
+        self, cluster: Cluster, namespace: str, proxy: FaultProxy, start: Callable[..., OperatorProcess], status: int
+    ) -> None:
+        with RawServer(READY) as server:
+            operator = start("--resync", "600")
+            refused = proxy.rule(watches(), status=status, times=3)
+            proxy.cut_watches()
+            wait_until(lambda: refused.seen > 0, 15, "it has tried")
+            create(cluster, namespace, "iris", server)
+            wait_for(cluster, namespace, "iris", "True", timeout=30)
+            assert operator.running
+            assert operator.get("/livez") == "200 ok\n"
+
+    def test_a_list_whose_continue_token_has_expired(
+        self, cluster: Cluster, namespace: str, proxy: FaultProxy, start: Callable[..., OperatorProcess]
+    ) -> None:
+        with RawServer(READY) as server:
+            operator = start()
+            proxy.rule(lists(), status=410, times=2)
+            create(cluster, namespace, "iris", server)
+            wait_for(cluster, namespace, "iris", "True")
+            wait_until(lambda: "isvcwatch_resyncs_total 0.0" not in operator.get("/metrics"), 20, "it lists again")
+            assert operator.running
+
+
+class TestWrites:
+    def test_an_event_that_could_not_be_made_before_the_process_was_killed_is_made_by_the_next_and_once(
+        self, cluster: Cluster, namespace: str, proxy: FaultProxy, start: Callable[..., OperatorProcess]
+    ) -> None:
+        with RawServer(READY) as server:
+            create(cluster, namespace, "iris", server)
+            operator = start()
+            wait_for(cluster, namespace, "iris", "True")
+            refused = proxy.rule(event_writes, status=500)
+            server.answer = NOT_READY
+            wait_for(cluster, namespace, "iris", "False")
+            operator.kill()
+            assert event_reasons(cluster, namespace) == []
+            proxy.forget(refused)
+            start()
+            wait_until(lambda: event_reasons(cluster, namespace) == ["ModelUnready"], 10, "the Event")
+            start().kill()
+            assert event_reasons(cluster, namespace) == ["ModelUnready"]
+
+    @pytest.mark.parametrize("which", [status_writes, event_writes])
+    def test_a_write_whose_answer_is_lost_is_not_done_twice(
+        self, cluster: Cluster, namespace: str, proxy: FaultProxy, start: Callable[..., OperatorProcess], which: Callable[[Request], bool]
+    ) -> None:
+        with RawServer(NOT_READY) as server:
+            create(cluster, namespace, "iris", server)
+            lost = proxy.rule(which, lose_answer=True, times=1)
+            start()
+            wait_for(cluster, namespace, "iris", "False")
+            wait_until(lambda: event_reasons(cluster, namespace) == ["ModelUnready"], 15, "the Event")
+            time.sleep(2)
+            assert lost.seen == 1
+            assert event_reasons(cluster, namespace) == ["ModelUnready"]
+
+    def test_conflicts_without_end_are_put_off_longer_and_longer(
+        self, cluster: Cluster, namespace: str, proxy: FaultProxy, start: Callable[..., OperatorProcess]
+    ) -> None:
+        with RawServer(READY) as server:
+            create(cluster, namespace, "iris", server)
+            fight = proxy.rule(status_writes, status=409)
+            start()
+            wait_until(lambda: fight.seen > 0, 15, "it writes")
+            time.sleep(10)
+            assert fight.seen <= 10
+            proxy.forget(fight)
+            wait_for(cluster, namespace, "iris", "True", timeout=20)
+
+    def test_what_was_decided_goes_out_before_the_process_ends(
+        self, cluster: Cluster, namespace: str, proxy: FaultProxy, start: Callable[..., OperatorProcess]
+    ) -> None:
+        names = [f"iris-{n}" for n in range(30)]
+        with RawServer(READY) as server:
+            for name in names:
+                create(cluster, namespace, name, server)
+            operator = start()
+            for name in names:
+                wait_for(cluster, namespace, name, "True")
+            slow = proxy.rule(status_writes, before=lambda _: time.sleep(0.3))
+            server.answer = NOT_READY
+            wait_until(lambda: slow.seen > 0, 15, "it writes")
+            os.kill(operator._child.pid, signal.SIGTERM)
+            wait_until(lambda: not operator.running, 15, "it ends")
+            told = sum(verdict(cluster, namespace, name)[0] == "False" for name in names)
+            decided = len({(line["name"]) for line in operator.said("transition", condition="ModelReady", after="False")})
+            assert told == decided
+            assert len(event_reasons(cluster, namespace)) == told
+            assert operator.said("ended")
+
+    def test_a_namespace_that_takes_no_events_holds_up_no_other(
+        self, cluster: Cluster, namespace: str, proxy: FaultProxy, start: Callable[..., OperatorProcess]
+    ) -> None:
+        other = cluster.create_namespace()
+        try:
+            with RawServer(NOT_READY) as server:
+                create(cluster, namespace, "iris", server)
+                create(cluster, other, "iris", server)
+                proxy.rule(lambda request: event_writes(request) and f"/{namespace}/" in request.path, status=429)
+                start("--namespace", other)
+                wait_until(lambda: event_reasons(cluster, other) == ["ModelUnready"], 15, "the other's Event")
+                assert event_reasons(cluster, namespace) == []
+        finally:
+            cluster.delete_namespace(other)
