@@ -71,8 +71,8 @@ class InferenceRESTClient:
 
         Args:
             base_url: the server, with a path where it has one; a graph's whole URL.
-            data: an `InferRequest`, whose `model_version`, if set, goes into the route; or a dict: in V1 and for a graph sent as it
-                is, in V2 a request's JSON, or tensors by name as nested lists; or a body already encoded, sent as it is.
+            data: an `InferRequest`, whose `model_version`, if set, goes into the route of V1 and V2; or a dict: in V1 and for a graph
+                sent as it is, in V2 a request's JSON, or tensors by name as nested lists; or a body already encoded, sent as it is.
             model_name: needed unless the URL is a graph's.
             headers: to send; not changed.
             response_headers: filled with the answer's headers, names in lower case; those of an error's answer too.
@@ -104,7 +104,7 @@ class InferenceRESTClient:
         self,
         base_url: BaseUrl,
         model_name: str,
-        data: Mapping[str, Any],
+        data: InferRequest | Mapping[str, Any],
         headers: Headers = None,
         timeout: CallTimeout = httpx.USE_CLIENT_DEFAULT,  # noqa: ASYNC109 - KServe's signature
     ) -> dict[str, Any]:
@@ -113,7 +113,7 @@ class InferenceRESTClient:
         Args:
             base_url: the server, with a path where it has one.
             model_name: the model's name.
-            data: the request's JSON, sent as it is.
+            data: the request's JSON, sent as it is; or an `InferRequest`, whose `model_version`, if set, goes into the route.
             headers: to send; not changed.
             timeout: in seconds, instead of the configuration's; None for none.
 
@@ -126,7 +126,7 @@ class InferenceRESTClient:
             httpx.HTTPStatusError: the status is no 2xx; the message holds the server's own.
         """
         self._require(_V1)
-        target = below(base_url, f"/v1/models/{escape_segment(model_name)}:explain")
+        target = below(base_url, f"/v1/{_model_path(model_name, data)}:explain")
         body, sent_headers = _encode(data, headers, is_v2=False)
         response = await self._sender.post(target, sent_headers, body, timeout)
         if not response.is_success:
@@ -235,16 +235,26 @@ class InferenceRESTClient:
     def _infer_route(self, model_name: str | None, data: object) -> str:
         if model_name is None:
             raise ValueError("model_name should not be 'None' unless is_graph_endpoint is True")
-        name = escape_segment(model_name)
         if self._require(_V1, _V2) == _V1:
-            return f"/v1/models/{name}:predict"
-        version = data.model_version if isinstance(data, InferRequest) else None
-        return f"/v2/models/{name}/versions/{escape_segment(version)}/infer" if version else f"/v2/models/{name}/infer"
+            return f"/v1/{_model_path(model_name, data)}:predict"
+        return f"/v2/{_model_path(model_name, data)}/infer"
 
     def _require(self, *supported: str) -> str:
         if self._config.protocol not in supported:
             raise UnsupportedProtocol(self._config.protocol, supported)
         return self._config.protocol
+
+
+def _model_path(model_name: str, data: object) -> str:
+    """The model's part of a route, with the request's version if it has one: V1 and V2 write it alike.
+
+    Source: the Open Inference Protocol's `inference_rest.md` for V2; for V1 TensorFlow Serving's RESTful API
+    (`/v1/models/${MODEL_NAME}[/versions/${VERSION}]:predict`), from which KServe's V1 comes.
+    """
+    path = f"models/{escape_segment(model_name)}"
+    version = data.model_version if isinstance(data, InferRequest) else None
+    # Empty is how a request made of gRPC's messages says that it names none; a version 0 names one.
+    return path if version is None or version == "" else f"{path}/versions/{escape_segment(str(version))}"
 
 
 def _encode(data: InferRequest | Mapping[str, Any] | bytes, headers: Headers, is_v2: bool) -> tuple[bytes, httpx.Headers]:
