@@ -12,10 +12,10 @@ from isvcwatch.client.datatypes import DATATYPES
 from isvcwatch.client.errors import InvalidInput
 from isvcwatch.client.jsonbody import dump_json, load_json
 from isvcwatch.client.shapes import count_of
-from isvcwatch.client.tensors import Tensor
+from isvcwatch.client.tensors import Tensor, region_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 CONTENT_LENGTH_HEADER: Final = "inference-header-content-length"
 """The length in bytes of a binary body's JSON."""
@@ -69,7 +69,9 @@ def unframe(body: bytes, json_length: int, what: str) -> tuple[dict[str, Any], b
     return head, body[json_length:]
 
 
-def tensors_from(head: dict[str, Any], key: str, rest: bytes, kind: type[T]) -> list[T]:
+def tensors_from(
+    head: dict[str, Any], key: str, rest: bytes, kind: type[T], shared: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[T]:
     """The tensors that a message's JSON lists, with their bytes.
 
     Args:
@@ -77,6 +79,8 @@ def tensors_from(head: dict[str, Any], key: str, rest: bytes, kind: type[T]) -> 
         key: "inputs" or "outputs".
         rest: the bytes behind the JSON.
         kind: what to make.
+        shared: the parameters of tensors that were asked for in shared memory, by name. Triton answers them with name, shape and
+            datatype alone (its http_server.cc), so that a tensor without data gets its parameters from here.
 
     Raises:
         InvalidInput: a tensor lacks a part, or the bytes do not fit the sizes.
@@ -87,7 +91,7 @@ def tensors_from(head: dict[str, Any], key: str, rest: bytes, kind: type[T]) -> 
     tensors = []
     at = 0
     for number, entry in enumerate(entries):
-        tensor, size = _tensor_from(entry, f"{key}[{number}]", kind)
+        tensor, size = _tensor_from(entry, f"{key}[{number}]", kind, shared or {})
         if size is not None:
             if size > len(rest) - at:
                 raise InvalidInput(f"tensor '{tensor.name}' should have {size} bytes, and {len(rest) - at} are left")
@@ -100,7 +104,12 @@ def tensors_from(head: dict[str, Any], key: str, rest: bytes, kind: type[T]) -> 
     return tensors
 
 
-def _tensor_from(entry: Any, where: str, kind: type[T]) -> tuple[T, int | None]:  # noqa: ANN401 - JSON's value
+def _tensor_from(
+    entry: Any,  # noqa: ANN401 - JSON's value
+    where: str,
+    kind: type[T],
+    shared: Mapping[str, Mapping[str, Any]],
+) -> tuple[T, int | None]:
     if not isinstance(entry, dict):
         raise InvalidInput(f"{where} is not an object")
     name, shape, datatype, parameters = (entry.get(key) for key in ("name", "shape", "datatype", "parameters"))
@@ -112,12 +121,23 @@ def _tensor_from(entry: Any, where: str, kind: type[T]) -> tuple[T, int | None]:
     kept = None if parameters is None else {key: value for key, value in parameters.items() if key != "binary_data_size"}
     tensor = kind(name, shape, datatype, entry.get("data"), kept)
     if size is None:
-        if tensor.data is None:
-            raise InvalidInput(f"'data' field is missing for tensor '{name:.80}'")
+        _check_data(tensor, shared.get(name))
         return tensor, None
     if type(size) is not int or size < 0:
         raise InvalidInput(f"tensor '{name:.80}': binary_data_size is {size!r:.40}")
     return tensor, size
+
+
+def _check_data(tensor: Tensor, shared: Mapping[str, Any] | None) -> None:
+    """Checks that a tensor without raw bytes has data, or tells where in shared memory it is."""
+    if tensor.data is not None or region_of(tensor.parameters) is not None:
+        return
+    if shared is None:
+        raise InvalidInput(
+            f"'data' field is missing for tensor '{tensor.name:.80}', and neither binary_data_size nor shared_memory_region "
+            "says where it is"
+        )
+    tensor.parameters = {**(tensor.parameters or {}), **shared}
 
 
 def _check_size(tensor: Tensor, size: int) -> None:

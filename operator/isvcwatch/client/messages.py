@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from isvcwatch.client.errors import InvalidInput
 from isvcwatch.client.framing import frame, tensors_from, unframe
-from isvcwatch.client.tensors import InferInput, InferOutput, RequestedOutput, Tensor
+from isvcwatch.client.tensors import InferInput, InferOutput, RequestedOutput, Tensor, region_of, shared_memory_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -190,24 +190,27 @@ class InferResponse:
         return cls._of(dict(response), b"")
 
     @classmethod
-    def from_bytes(cls, res_bytes: bytes, json_length: int) -> InferResponse:
+    def from_bytes(cls, res_bytes: bytes, json_length: int, requested_outputs: Sequence[RequestedOutput] | None = None) -> InferResponse:
         """Reads an answer's body.
 
         Args:
             res_bytes: the whole body.
             json_length: how many bytes of it are JSON.
+            requested_outputs: what the request asked for: outputs that it asked for in shared memory may come without data, and
+                have the request's shared memory parameters then.
 
         Raises:
             InvalidInput: it is no answer of the protocol, or its raw bytes do not fit.
         """
-        return cls._of(*unframe(res_bytes, json_length, "the answer"))
+        return cls._of(*unframe(res_bytes, json_length, "the answer"), requested_outputs)
 
     @classmethod
-    def _of(cls, head: dict[str, Any], rest: bytes) -> InferResponse:
+    def _of(cls, head: dict[str, Any], rest: bytes, asked: Sequence[RequestedOutput] | None = None) -> InferResponse:
+        shared = {output.name: shared_memory_of(output.parameters) for output in asked or () if region_of(output.parameters)}
         return cls(
             response_id=head.get("id"),
             model_name=head.get("model_name"),
-            infer_outputs=tensors_from(head, "outputs", rest, InferOutput),
+            infer_outputs=tensors_from(head, "outputs", rest, InferOutput, shared),
             model_version=head.get("model_version"),
             parameters=_parameters_of(head),
         )
@@ -261,6 +264,23 @@ class InferResponse:
     def __repr__(self) -> str:
         """Names and shapes; never the data."""
         return f"InferResponse(model_name={self.model_name!r}, id={self.id!r}, outputs={self.outputs!r})"
+
+
+def outputs_in_shared_memory(body: bytes, json_length: int) -> list[RequestedOutput]:
+    """The outputs that a request's body asks for in shared memory; none where it is no request, which its server judges.
+
+    Args:
+        body: the whole body.
+        json_length: how many bytes of it are JSON.
+    """
+    if b"shared_memory_region" not in body[:json_length]:  # spares all other requests the parsing
+        return []
+    try:
+        head, _ = unframe(body, json_length, "the request")
+        asked = _requested_outputs(head.get("outputs"))
+    except InvalidInput:
+        return []
+    return [output for output in asked or () if region_of(output.parameters)]
 
 
 def _parameters_of(head: dict[str, Any]) -> Parameters | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from isvcwatch.client.arrays import is_array, name_of
 from isvcwatch.client.errors import InvalidInput
 from isvcwatch.client.shapes import datatype_of, flatten, shape_of
-from isvcwatch.client.tensors import InferInput
+from isvcwatch.client.tensors import InferInput, region_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +43,9 @@ def _is_data(value: object) -> bool:
 
 def _tensor(entry: Any) -> dict[str, Any]:  # noqa: ANN401 - checked here
     """One input, completed; an entry that is no tensor with data goes as it is, for the server to judge."""
+    if isinstance(entry, dict) and entry.get("data", ...) is None and region_of(entry.get("parameters")):
+        # An InferInput's dict: Triton refuses shared memory together with data.
+        return {key: value for key, value in entry.items() if key != "data"}
     if not isinstance(entry, dict) or not isinstance(name := entry.get("name"), str) or not _is_data(entry.get("data")):
         return entry  # type: ignore[no-any-return]
     data = entry["data"]

@@ -11,7 +11,7 @@ from isvcwatch.client.config import RESTConfig
 from isvcwatch.client.errors import InvalidInput, UnsupportedProtocol, status_error
 from isvcwatch.client.framing import BINARY_TYPE, CONTENT_LENGTH_HEADER, json_length_of
 from isvcwatch.client.jsonbody import dump_json, load_json
-from isvcwatch.client.messages import InferRequest, InferResponse
+from isvcwatch.client.messages import InferRequest, InferResponse, outputs_in_shared_memory
 from isvcwatch.client.plain import v2_request
 from isvcwatch.client.protocols import Question, Verdict, named
 from isvcwatch.client.protocols.urls import escape_segment
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from isvcwatch.client.config import CallTimeout
+    from isvcwatch.client.tensors import RequestedOutput
 
     BaseUrl = str | httpx.URL
     Headers = Mapping[str, str] | None
@@ -97,7 +98,7 @@ class InferenceRESTClient:
             raise status_error(response)
         if is_v2:
             length = json_length_of(response.headers.get(CONTENT_LENGTH_HEADER), response.content)
-            return InferResponse.from_bytes(response.content, length)
+            return InferResponse.from_bytes(response.content, length, _asked_in_shared_memory(body, sent_headers))
         return load_json(response.content, "the answer")  # type: ignore[no-any-return] # as the server sent it
 
     async def explain(
@@ -275,3 +276,12 @@ def _encode(data: InferRequest | Mapping[str, Any] | bytes, headers: Headers, is
         raise InvalidInput(f"data should be an InferRequest or a dict, not {type(data).__name__}")
     sent_headers.setdefault("content-type", "application/json")
     return body, sent_headers
+
+
+def _asked_in_shared_memory(body: bytes, headers: httpx.Headers) -> list[RequestedOutput]:
+    """The outputs that a sent request asks for in shared memory; its body tells it whatever it was made from."""
+    try:
+        length = json_length_of(headers.get(CONTENT_LENGTH_HEADER), body)
+    except InvalidInput:  # the caller's own header, which the server has judged
+        return []
+    return outputs_in_shared_memory(body, length)

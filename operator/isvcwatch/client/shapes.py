@@ -20,12 +20,13 @@ def check_shape(shape: Any, tensor: str) -> list[int]:  # noqa: ANN401 - checked
     Raises:
         InvalidTensor: it is not a sequence of whole numbers, 0 or more each.
     """
-    if isinstance(shape, list | tuple) and all(_is_dimension(dimension) for dimension in shape):
+    if isinstance(shape, list | tuple) and all(is_count(dimension) for dimension in shape):
         return [int(dimension) for dimension in shape]
     raise InvalidTensor(f"tensor '{tensor}': shape should be a list of whole numbers, 0 or more each, not {shape!r:.80}")
 
 
-def _is_dimension(value: Any) -> bool:  # noqa: ANN401 - any type may come
+def is_count(value: Any) -> bool:  # noqa: ANN401 - any type may come
+    """Whether it is a whole number, 0 or more."""
     # `__index__` is what numpy's integers have and its floats have not; bool has it too.
     return not isinstance(value, bool) and hasattr(value, "__index__") and int(value) >= 0
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from isvcwatch.client.arrays import check_array, from_raw, from_values, is_array, to_bytes, to_raw
 from isvcwatch.client.datatypes import BF16, BYTES, FLOATS, as_text, datatype_named, unpack_values
 from isvcwatch.client.errors import InvalidInput, InvalidTensor
-from isvcwatch.client.shapes import check_shape, count_of, flatten
+from isvcwatch.client.shapes import check_shape, count_of, flatten, is_count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 Parameters: TypeAlias = "dict[str, Any]"
 
 _SIZE = "binary_data_size"
+
+_REGION = "shared_memory_region"
+_REGION_SIZE = "shared_memory_byte_size"
+_SHARED_MEMORY = (_REGION, _REGION_SIZE, "shared_memory_offset")
+"""Parameters of a tensor whose data is in memory that client and server share, and not in the message; the offset may be left out.
+
+Source: Triton's docs/protocol/extension_shared_memory.md.
+"""
 
 
 class Tensor:
@@ -40,8 +48,10 @@ class Tensor:
             name: the tensor's name in the model.
             shape: its dimensions; `[]` for a scalar.
             datatype: a V2 datatype (BOOL, UINT8 to UINT64, INT8 to INT64, FP16, FP32, FP64, BF16, BYTES), in any case.
-            data: a list, flat in row-major order or nested as the shape says, or a numpy array; None to set it later.
-            parameters: the protocol's parameters.
+            data: a list, flat in row-major order or nested as the shape says, or a numpy array; None to set it later, or where
+                the data is in shared memory.
+            parameters: the protocol's parameters; `shared_memory_region` and `shared_memory_byte_size` say that the data is in
+                memory which client and server share (Triton's extension).
         """
         self._name = name
         self._shape = shape
@@ -80,7 +90,10 @@ class Tensor:
 
     @property
     def data(self) -> Any:  # noqa: ANN401 - as given
-        """The data as it was given; of a binary tensor a flat list, BYTES as text if all of it is UTF-8."""
+        """The data as it was given; of a binary tensor a flat list, BYTES as text if all of it is UTF-8.
+
+        None where there is none: it is not set yet, or it is in shared memory. Data that is set takes shared memory's place.
+        """
         if self._data is None and self._raw_data is not None:
             self._data = self._unpacked(self._raw_data)
         return self._data
@@ -88,6 +101,8 @@ class Tensor:
     @data.setter
     def data(self, data: Any) -> None:  # noqa: ANN401 - as given
         self._set(data, None)
+        if data is not None:
+            self._leave_shared_memory()
 
     def as_numpy(self) -> Array:
         """The data as an array of the tensor's shape.
@@ -96,7 +111,7 @@ class Tensor:
         of floats is NaN.
 
         Raises:
-            InvalidTensor: the data does not fit the datatype or the shape, or there is none.
+            InvalidTensor: the data does not fit the datatype or the shape, there is none, or it is in shared memory.
             ImportError: numpy is not installed.
         """
         datatype = datatype_named(self._datatype, self._name)
@@ -123,6 +138,8 @@ class Tensor:
     def set_data_from_numpy(self, input_tensor: Array, binary_data: bool = True) -> None:
         """Takes the data from an array, which must have the tensor's datatype and shape; it is not changed, and not kept.
 
+        Parameters that say the data is in shared memory are removed: the array takes its place.
+
         Args:
             input_tensor: the array; float32 (or ml_dtypes' bfloat16) for BF16; objects, bytes or text for BYTES.
             binary_data: True to send raw bytes after the JSON, False to send JSON.
@@ -136,6 +153,7 @@ class Tensor:
         if binary_data:
             raw = to_raw(datatype, array)
             self._set(None, raw)
+            self._leave_shared_memory()
             self._parameters = {**(self._parameters or {}), _SIZE: len(raw)}
             return
         if datatype.name == BYTES:
@@ -143,6 +161,7 @@ class Tensor:
         else:
             values = (from_raw(datatype, to_raw(datatype, array), self._name) if datatype.name == BF16 else array.ravel()).tolist()
         self._set(values, None)
+        self._leave_shared_memory()
         if self._parameters:
             self._parameters = _without_size(self._parameters)
 
@@ -159,11 +178,15 @@ class Tensor:
             binary: True or False to have it so whatever it was set from, None to leave it as it was set.
 
         Raises:
-            InvalidTensor: there is no data, it does not fit the shape, or JSON can't hold it.
+            InvalidTensor: there is no data, it does not fit the shape, JSON can't hold it, or it is given and said to be in shared
+                memory.
         """
         shape = check_shape(self._shape, self._name)
         head: dict[str, Any] = {"name": self._name, "shape": shape, "datatype": self._datatype}
         parameters = _without_size(self._parameters or {})
+        if _REGION in parameters or _REGION_SIZE in parameters:
+            self._check_shared_memory(parameters)
+            return {**head, "parameters": parameters}, None
         raw = self._raw_for(binary, shape)
         if raw is not None:
             head["parameters"] = {**parameters, _SIZE: len(raw)}
@@ -193,7 +216,25 @@ class Tensor:
         self._data = data
         self._raw_data = raw
 
+    def _leave_shared_memory(self) -> None:
+        if self._parameters:
+            self._parameters = {key: value for key, value in self._parameters.items() if key not in _SHARED_MEMORY}
+
+    def _check_shared_memory(self, parameters: Parameters) -> None:
+        region, size = parameters.get(_REGION), parameters.get(_REGION_SIZE)
+        if region_of(parameters) is None:
+            raise InvalidTensor(f"tensor '{self._name}': {_REGION} should be a region's name, not {region!r:.80}")
+        if not is_count(size):
+            raise InvalidTensor(f"tensor '{self._name}': {_REGION_SIZE} should be a number of bytes, not {size!r:.80}")
+        if self._data is not None or self._raw_data is not None:
+            raise InvalidTensor(
+                f"tensor '{self._name}' has data, and its parameters say that the data is in the shared memory region '{region}': "
+                "leave out one of the two"
+            )
+
     def _given(self) -> Any:  # noqa: ANN401 - as given
+        if self._data is None and (region := region_of(self._parameters)) is not None:
+            raise InvalidTensor(f"tensor '{self._name}': its data is in the shared memory region '{region}': read it there")
         if self._data is None:
             raise InvalidTensor(f"'data' field is missing for tensor '{self._name}'")
         return self._data
@@ -266,7 +307,8 @@ class RequestedOutput:
 
         Args:
             name: the output's name in the model.
-            parameters: the protocol's parameters; `{"binary_data": True}` asks for raw bytes.
+            parameters: the protocol's parameters; `{"binary_data": True}` asks for raw bytes, `shared_memory_region` with
+                `shared_memory_byte_size` has the server write into memory that it shares with the client (Triton's extension).
         """
         self._name = name
         self._parameters: Parameters | None = None if parameters is None else dict(parameters)
@@ -306,6 +348,17 @@ class RequestedOutput:
     def __repr__(self) -> str:
         """Name and parameters."""
         return f"RequestedOutput(name={self._name!r}, parameters={self._parameters!r})"
+
+
+def region_of(parameters: Mapping[str, Any] | None) -> str | None:
+    """The shared memory region in which the data is; None where the parameters name none."""
+    region = (parameters or {}).get(_REGION)
+    return region if isinstance(region, str) and region else None
+
+
+def shared_memory_of(parameters: Mapping[str, Any] | None) -> Parameters:
+    """Those of the parameters that say where in shared memory the data is."""
+    return {key: value for key, value in (parameters or {}).items() if key in _SHARED_MEMORY}
 
 
 def _without_size(parameters: Parameters) -> Parameters:
