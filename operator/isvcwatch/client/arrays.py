@@ -12,6 +12,7 @@ from isvcwatch.client.datatypes import (
     FLOATS,
     Datatype,
     Value,
+    check_bytes,
     check_whole,
     pack_bytes,
     split_bytes,
@@ -29,6 +30,16 @@ if TYPE_CHECKING:
 
 _QUIET_BIT = 0x0040
 """Set in a BF16 NaN, whose payload could be in the half that is cut off: without it the NaN would become an infinity."""
+
+
+_INSTEAD = {
+    "c": "send array.real and array.imag as two tensors",
+    "M": "send array.astype('int64') as INT64, or numpy.datetime_as_string(array) as BYTES",
+    "m": "send array.astype('int64') as INT64",
+    "f": "convert it with array.astype('float64') to FP64",
+    "fields": "send each field as a tensor of its own",
+}
+"""What to send in place of the dtypes that the protocol lacks, by numpy's kind."""
 
 
 def numpy() -> ModuleType:
@@ -87,19 +98,29 @@ def from_values(datatype: Datatype, values: Sequence[Value], tensor: str) -> Arr
         raise InvalidTensor(f"tensor '{tensor}': its data is not {datatype.name}: {error}") from error
 
 
-def to_raw(datatype: Datatype, array: Array) -> bytes:
-    """The bytes of an array that `check_array` let through, in row-major order."""
+def to_raw(datatype: Datatype, array: Array, tensor: str) -> bytes:
+    """The bytes of an array that `check_array` let through, in row-major order.
+
+    Raises:
+        InvalidTensor: an element of BYTES is neither bytes nor text.
+    """
     np = numpy()
     if datatype.name == BYTES:
-        return pack_bytes(to_bytes(array))
+        return pack_bytes(to_bytes(array, tensor))
     if datatype.name == BF16:
         return _to_bf16(array)
     return np.ascontiguousarray(array, dtype=datatype.dtype).tobytes()  # type: ignore[no-any-return]
 
 
-def to_bytes(array: Array) -> list[bytes]:
-    """The elements of a BYTES array; what is neither bytes nor text goes as its text, as KServe's SDK does it."""
-    return [item if isinstance(item, bytes) else str(item).encode() for item in array.ravel().tolist()]
+def to_bytes(array: Array, tensor: str) -> list[bytes]:
+    """The elements of a BYTES array, text as UTF-8.
+
+    Raises:
+        InvalidTensor: one is neither bytes nor text. (KServe's SDK sends Python's `str` of it: "None" for a missing value.)
+    """
+    elements = array.ravel().tolist()
+    check_bytes(elements, tensor)
+    return [item.encode() if isinstance(item, str) else bytes(item) for item in elements]
 
 
 def check_array(datatype: Datatype, array: object, shape: Sequence[int], tensor: str) -> Array:
@@ -111,7 +132,7 @@ def check_array(datatype: Datatype, array: object, shape: Sequence[int], tensor:
     np = numpy()
     if not isinstance(array, np.ndarray):
         raise InvalidTensor(f"tensor '{tensor}': data should be a numpy array, not {type(array).__name__}")
-    found = name_of(array.dtype)
+    found = datatype_of_array(array, tensor)
     if found != datatype.name and not (datatype.name == BF16 and found == "FP32"):
         raise InvalidTensor(
             f"tensor '{tensor}': got unexpected datatype {found} from numpy array ({array.dtype}), expected {datatype.name}"
@@ -122,9 +143,23 @@ def check_array(datatype: Datatype, array: object, shape: Sequence[int], tensor:
     return checked
 
 
+def datatype_of_array(array: Array, tensor: str) -> str:
+    """The protocol's name of an array's dtype.
+
+    Raises:
+        InvalidTensor: it has none, with what can be sent instead.
+    """
+    found = name_of(array.dtype)
+    if found is None:
+        kind = "fields" if array.dtype.names else array.dtype.kind
+        instead = _INSTEAD.get(kind, "convert it with astype to a dtype that the protocol has")
+        raise InvalidTensor(f"tensor '{tensor}': invalid datatype {array.dtype.name} of a numpy array: {instead}")
+    return found
+
+
 def name_of(dtype: np.dtype[Any]) -> str | None:
-    """The protocol's name of a numpy dtype; None where it has none."""
-    if dtype.kind in "OSUM":
+    """The protocol's name of a numpy dtype, by its name and kind alone: ml_dtypes need not be there; None where it has none."""
+    if dtype.kind in "OSUT":
         return BYTES
     if dtype.name == "bfloat16":
         return BF16

@@ -118,6 +118,20 @@ def pack_bytes(elements: Sequence[bytes]) -> bytes:
     return b"".join(part for element in elements for part in (struct.pack("<I", len(element)), element))
 
 
+def check_bytes(elements: Iterable[object], tensor: str) -> None:
+    """Checks that what is to be sent as BYTES is bytes or text.
+
+    Raises:
+        InvalidTensor: an element is neither.
+    """
+    for element in elements:
+        if not isinstance(element, str | bytes | bytearray | memoryview):
+            raise InvalidTensor(
+                f"tensor '{tensor}': BYTES hold bytes or text, not {type(element).__name__} ({element!r:.40}): "
+                "convert the elements, or send numbers in an array of numbers"
+            )
+
+
 def as_text(elements: Sequence[Value], tensor: str) -> list[str]:
     """The elements of a BYTES tensor as text.
 
@@ -125,7 +139,7 @@ def as_text(elements: Sequence[Value], tensor: str) -> list[str]:
         InvalidTensor: one is not UTF-8.
     """
     try:
-        return [element.decode() if isinstance(element, bytes) else str(element) for element in elements]
+        return [bytes(element).decode() if isinstance(element, bytes | bytearray | memoryview) else str(element) for element in elements]
     except UnicodeDecodeError as error:
         raise InvalidTensor(
             f"tensor '{tensor}': {error.object[:32]!r} is not UTF-8: JSON can't hold it; send it with binary_data=True"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from isvcwatch.client.arrays import is_array, name_of
+from isvcwatch.client.arrays import datatype_of_array, is_array
 from isvcwatch.client.errors import InvalidInput
 from isvcwatch.client.shapes import datatype_of, flatten, shape_of
 from isvcwatch.client.tensors import InferInput, region_of
@@ -52,7 +52,7 @@ def _tensor(entry: Any) -> dict[str, Any]:  # noqa: ANN401 - checked here
     datatype = entry.get("datatype")
     if is_array(data):
         shape = list(data.shape) if entry.get("shape") is None else entry["shape"]
-        datatype = name_of(data.dtype) if datatype is None else datatype
+        datatype = datatype_of_array(data, name) if datatype is None else datatype
     else:
         shape = shape_of(data, name) if entry.get("shape") is None else entry["shape"]
         datatype = datatype_of(flatten(data, shape, name), name) if datatype is None else datatype

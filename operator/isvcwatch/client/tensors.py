@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from isvcwatch.client.arrays import check_array, from_raw, from_values, is_array, to_bytes, to_raw
-from isvcwatch.client.datatypes import BF16, BYTES, FLOATS, as_text, datatype_named, unpack_values
+from isvcwatch.client.datatypes import BF16, BYTES, FLOATS, as_text, check_bytes, datatype_named, unpack_values
 from isvcwatch.client.errors import InvalidInput, InvalidTensor
 from isvcwatch.client.shapes import check_shape, count_of, flatten, is_count
 
@@ -151,15 +151,17 @@ class Tensor:
         datatype = datatype_named(self._datatype, self._name)
         array = check_array(datatype, input_tensor, check_shape(self._shape, self._name), self._name)
         if binary_data:
-            raw = to_raw(datatype, array)
+            raw = to_raw(datatype, array, self._name)
             self._set(None, raw)
             self._leave_shared_memory()
             self._parameters = {**(self._parameters or {}), _SIZE: len(raw)}
             return
         if datatype.name == BYTES:
-            values: list[Any] = list(as_text(to_bytes(array), self._name))
+            values: list[Any] = list(as_text(to_bytes(array, self._name), self._name))
         else:
-            values = (from_raw(datatype, to_raw(datatype, array), self._name) if datatype.name == BF16 else array.ravel()).tolist()
+            values = (
+                from_raw(datatype, to_raw(datatype, array, self._name), self._name) if datatype.name == BF16 else array.ravel()
+            ).tolist()
         self._set(values, None)
         self._leave_shared_memory()
         if self._parameters:
@@ -256,7 +258,7 @@ class Tensor:
             return values
         if is_array(self._given()):
             array = check_array(datatype_named(self._datatype, self._name), self._data, shape, self._name)
-            return list(to_bytes(array)) if self._datatype == BYTES else array.ravel().tolist()
+            return list(to_bytes(array, self._name)) if self._datatype == BYTES else array.ravel().tolist()
         return flatten(self._data, shape, self._name)
 
     def _key(self) -> tuple[Any, ...]:
@@ -271,7 +273,7 @@ class Tensor:
             return None
         datatype = datatype_named(self._datatype, self._name)
         if self._raw_data is None:
-            return to_raw(datatype, self.as_numpy())
+            return to_raw(datatype, self.as_numpy(), self._name)
         if datatype.size:
             self._check_count(len(self._raw_data) // datatype.size, shape)
         return self._raw_data
@@ -283,6 +285,7 @@ class Tensor:
     def _checked_for_json(self, values: list[Any]) -> list[Any]:
         datatype = datatype_named(self._datatype, self._name)
         if datatype.name == BYTES:
+            check_bytes(values, self._name)
             return list(as_text(values, self._name))
         if datatype.name in FLOATS and any(isinstance(value, float) and not math.isfinite(value) for value in values):
             raise InvalidTensor(
