@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from isvcwatch.client.arrays import datatype_of_array, is_array
 from isvcwatch.client.errors import InvalidInput
 from isvcwatch.client.shapes import datatype_of, flatten, shape_of
-from isvcwatch.client.tensors import InferInput, region_of
+from isvcwatch.client.tensors import InferInput, region_of, without_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ def v2_request(data: Mapping[str, Any]) -> dict[str, Any]:
         inputs = [{"name": str(name), "data": value} for name, value in inputs.items()]
     if not isinstance(inputs, list | tuple):
         raise InvalidInput("a V2 request's 'inputs' should be a list of tensors")
-    return {**data, "inputs": [_tensor(entry.to_dict() if isinstance(entry, InferInput) else entry) for entry in inputs]}
+    return {**data, "inputs": [_tensor(entry) for entry in inputs]}
 
 
 def _is_data(value: object) -> bool:
@@ -43,8 +43,10 @@ def _is_data(value: object) -> bool:
 
 def _tensor(entry: Any) -> dict[str, Any]:  # noqa: ANN401 - checked here
     """One input, completed; an entry that is no tensor with data goes as it is, for the server to judge."""
+    if isinstance(entry, InferInput):
+        return entry.to_wire(binary=False)[0]
     if isinstance(entry, dict) and entry.get("data", ...) is None and region_of(entry.get("parameters")):
-        # An InferInput's dict: Triton refuses shared memory together with data.
+        # Triton refuses shared memory together with data.
         return {key: value for key, value in entry.items() if key != "data"}
     if not isinstance(entry, dict) or not isinstance(name := entry.get("name"), str) or not _is_data(entry.get("data")):
         return entry  # type: ignore[no-any-return]
@@ -57,4 +59,8 @@ def _tensor(entry: Any) -> dict[str, Any]:  # noqa: ANN401 - checked here
         shape = shape_of(data, name) if entry.get("shape") is None else entry["shape"]
         datatype = datatype_of(flatten(data, shape, name), name) if datatype is None else datatype
     tensor, _ = InferInput(name, shape, str(datatype), data).to_wire(binary=False)
-    return {**entry, **tensor}
+    completed = {**entry, **tensor}
+    if isinstance(entry.get("parameters"), dict):
+        # The data is in the JSON: a size would send the server to bytes behind it, which there are none of.
+        completed["parameters"] = without_size(entry["parameters"])
+    return completed

@@ -165,7 +165,7 @@ class Tensor:
         self._set(values, None)
         self._leave_shared_memory()
         if self._parameters:
-            self._parameters = _without_size(self._parameters)
+            self._parameters = without_size(self._parameters)
 
     def to_dict(self) -> dict[str, Any]:
         """The parts as a dict, arrays as lists."""
@@ -185,7 +185,7 @@ class Tensor:
         """
         shape = check_shape(self._shape, self._name)
         head: dict[str, Any] = {"name": self._name, "shape": shape, "datatype": self._datatype}
-        parameters = _without_size(self._parameters or {})
+        parameters = without_size(self._parameters or {})
         if _REGION in parameters or _REGION_SIZE in parameters:
             self._check_shared_memory(parameters)
             return {**head, "parameters": parameters}, None
@@ -266,7 +266,7 @@ class Tensor:
         elements = None if self._data is None and self._raw_data is None else self._flat()
         if elements is not None and self._datatype == BYTES:
             elements = [element.encode() if isinstance(element, str) else element for element in elements]
-        return self._name, list(self._shape), self._datatype, _without_size(self._parameters or {}), elements
+        return self._name, list(self._shape), self._datatype, without_size(self._parameters or {}), elements
 
     def _raw_for(self, binary: bool | None, shape: list[int]) -> bytes | None:
         if binary is False or (binary is None and self._raw_data is None):
@@ -364,5 +364,6 @@ def shared_memory_of(parameters: Mapping[str, Any] | None) -> Parameters:
     return {key: value for key, value in (parameters or {}).items() if key in _SHARED_MEMORY}
 
 
-def _without_size(parameters: Parameters) -> Parameters:
+def without_size(parameters: Parameters) -> Parameters:
+    """The parameters but that of a binary tensor's size."""
     return {key: value for key, value in parameters.items() if key != _SIZE}

@@ -279,7 +279,7 @@ PLAIN: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"x": np.array([[1.0, 2.0], [3.0, 4.0]])}, {"inputs": [X]}),
     ({"inputs": {"x": [[1.0, 2.0], [3.0, 4.0]]}}, {"inputs": [X]}),
     ({"inputs": [{**X, "data": np.array([[1.0, 2.0], [3.0, 4.0]])}]}, {"inputs": [X]}),
-    ({"inputs": [InferInput("x", [2, 2], "FP64", X["data"])]}, {"inputs": [{**X, "parameters": None}]}),
+    ({"inputs": [InferInput("x", [2, 2], "FP64", X["data"])]}, {"inputs": [X]}),
     (
         {"inputs": [{"name": "x", "parameters": {"binary_data_size": 1}}]},
         {"inputs": [{"name": "x", "parameters": {"binary_data_size": 1}}]},
