@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from isvcwatch.client.arrays import check_array, from_raw, from_values, is_array, to_bytes, to_raw
-from isvcwatch.client.datatypes import BF16, BYTES, FLOATS, as_text, check_bytes, datatype_named, unpack_values
+from isvcwatch.client.datatypes import BF16, BYTES, FLOATS, as_text, check_bytes, check_whole, datatype_named, split_bytes, unpack_values
 from isvcwatch.client.errors import InvalidInput, InvalidTensor
 from isvcwatch.client.shapes import check_shape, count_of, flatten, is_count
 
@@ -243,6 +243,7 @@ class Tensor:
 
     def _unpacked(self, raw: bytes) -> list[Any]:
         values = unpack_values(datatype_named(self._datatype, self._name), raw, self._name)
+        self._check_count(len(values), check_shape(self._shape, self._name))
         if self._datatype != BYTES:
             return values
         try:
@@ -274,7 +275,10 @@ class Tensor:
         datatype = datatype_named(self._datatype, self._name)
         if self._raw_data is None:
             return to_raw(datatype, self.as_numpy(), self._name)
-        if datatype.size:
+        if datatype.name == BYTES:
+            self._check_count(len(split_bytes(self._raw_data, self._name)), shape)
+        else:
+            check_whole(datatype, self._raw_data, self._name)
             self._check_count(len(self._raw_data) // datatype.size, shape)
         return self._raw_data
 

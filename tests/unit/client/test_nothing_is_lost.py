@@ -38,3 +38,25 @@ def test_an_input_of_a_dict_keeps_its_parameters() -> None:
 def test_an_input_of_a_dict_without_data_is_refused() -> None:
     with pytest.raises(InvalidTensor, match="'data' field is missing for tensor 'x'"):
         v2_request({"inputs": [InferInput("x", [1], "FP32")]})
+
+
+RAWS_THAT_DO_NOT_FIT = [
+    ("INT32", [1], b"12345", "no whole number"),
+    ("INT32", [1], b"", "got 0 elements"),
+    ("INT32", [0], b"1234", "got 1 elements"),
+    ("BF16", [1], b"123", "no whole number"),
+    ("BYTES", [1], b"\x01\0\0\0a\0\0\0\0", "got 2 elements"),
+    ("BYTES", [2], b"\x01\0\0\0a", "got 1 elements"),
+    ("BYTES", [1], b"\x02\0\0\0a", "cut short"),
+]
+
+
+@pytest.mark.parametrize(("datatype", "shape", "raw", "hint"), RAWS_THAT_DO_NOT_FIT)
+def test_raw_bytes_that_are_not_the_shapes_are_neither_sent_nor_read(datatype: str, shape: list[int], raw: bytes, hint: str) -> None:
+    tensor = InferInput("x", shape, datatype)
+    tensor.set_raw(raw)
+    for use in (tensor.to_wire, lambda: tensor.to_wire(binary=True), lambda: tensor.to_wire(binary=False), tensor.as_numpy):
+        with pytest.raises(InvalidTensor, match=hint):
+            use()
+    with pytest.raises(InvalidTensor, match=hint):
+        _ = tensor.data
