@@ -56,8 +56,8 @@ def numpy() -> ModuleType:
 
 
 def is_array(value: object) -> bool:
-    """Whether it is a numpy array; imports nothing."""
-    return type(value).__module__.partition(".")[0] == "numpy" and hasattr(value, "dtype") and hasattr(value, "tobytes")
+    """Whether it is a numpy array or scalar, or of a class made from them; imports nothing."""
+    return any(kind.__module__.partition(".")[0] == "numpy" for kind in type(value).__mro__) and hasattr(value, "dtype")
 
 
 def from_raw(datatype: Datatype, raw: bytes, tensor: str) -> Array:
@@ -109,6 +109,9 @@ def to_raw(datatype: Datatype, array: Array, tensor: str) -> bytes:
         return pack_bytes(to_bytes(array, tensor))
     if datatype.name == BF16:
         return _to_bf16(array)
+    if datatype.name == "BOOL":
+        # A view of other bytes may hold a true that is not 1, which is what the protocol has.
+        return (np.ascontiguousarray(array).view(np.uint8) != 0).tobytes()  # type: ignore[no-any-return]
     return np.ascontiguousarray(array, dtype=datatype.dtype).tobytes()  # type: ignore[no-any-return]
 
 
@@ -123,15 +126,20 @@ def to_bytes(array: Array, tensor: str) -> list[bytes]:
     return [item.encode() if isinstance(item, str) else bytes(item) for item in elements]
 
 
-def check_array(datatype: Datatype, array: object, shape: Sequence[int], tensor: str) -> Array:
+def check_array(datatype: Datatype, given: object, shape: Sequence[int], tensor: str) -> Array:
     """The array, if its type and shape are the tensor's; one of bfloat16 (ml_dtypes) comes back as float32.
+
+    A numpy scalar is an array without dimensions. Subclasses come back as plain arrays: a matrix has its own idea of a row.
 
     Raises:
         InvalidTensor: they are not.
     """
     np = numpy()
-    if not isinstance(array, np.ndarray):
-        raise InvalidTensor(f"tensor '{tensor}': data should be a numpy array, not {type(array).__name__}")
+    if not isinstance(given, np.ndarray | np.generic):
+        raise InvalidTensor(f"tensor '{tensor}': data should be a numpy array, not {type(given).__name__}")
+    if np.ma.is_masked(given):
+        raise InvalidTensor(f"tensor '{tensor}': the protocol has no masked elements: send array.filled(value)")
+    array: Array = np.asarray(given)
     found = datatype_of_array(array, tensor)
     if found != datatype.name and not (datatype.name == BF16 and found == "FP32"):
         raise InvalidTensor(

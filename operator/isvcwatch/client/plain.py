@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from isvcwatch.client.arrays import datatype_of_array, is_array
 from isvcwatch.client.errors import InvalidInput
-from isvcwatch.client.shapes import datatype_of, flatten, shape_of
+from isvcwatch.client.shapes import as_lists, datatype_of, flatten, shape_of
 from isvcwatch.client.tensors import InferInput, region_of, without_size
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def _tensor(entry: Any) -> dict[str, Any]:  # noqa: ANN401 - checked here
         return {key: value for key, value in entry.items() if key != "data"}
     if not isinstance(entry, dict) or not isinstance(name := entry.get("name"), str) or not _is_data(entry.get("data")):
         return entry  # type: ignore[no-any-return]
-    data = entry["data"]
+    data = entry["data"] if is_array(entry["data"]) else as_lists(entry["data"])
     datatype = entry.get("datatype")
     if is_array(data):
         shape = list(data.shape) if entry.get("shape") is None else entry["shape"]

@@ -6,12 +6,16 @@ The protocol's JSON takes a tensor's data flat or nested; it is sent flat, in ro
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from isvcwatch.client.errors import InvalidTensor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+_MOST_DIMENSIONS: Final = 64
+"""What numpy 2 allows (NPY_MAXDIMS); lists that are nested deeper are no tensor."""
 
 
 def check_shape(shape: Any, tensor: str) -> list[int]:  # noqa: ANN401 - checked here
@@ -36,17 +40,38 @@ def count_of(shape: Sequence[int]) -> int:
     return math.prod(shape)
 
 
+def as_lists(data: Any, depth: int = _MOST_DIMENSIONS) -> Any:  # noqa: ANN401 - JSON's values, arrays and arrays' scalars
+    """The data with lists for the arrays in it and Python's values for their scalars, as `tolist` gives them.
+
+    Args:
+        data: of a tensor.
+        depth: of the lists that are looked into; deeper ones are kept as they are.
+    """
+    if not isinstance(data, list | tuple):
+        return data.tolist() if _has_tolist(type(data)) else data
+    # Types are few and elements many: a flat list of Python's values is looked through once, and kept.
+    kinds = {type(item) for item in data}
+    if depth > 0 and any(issubclass(kind, list | tuple) or _has_tolist(kind) for kind in kinds):
+        return [as_lists(item, depth - 1) for item in data]
+    return data
+
+
+def _has_tolist(kind: type) -> bool:
+    return hasattr(kind, "tolist") and not issubclass(kind, memoryview)  # a memoryview is one element of BYTES
+
+
 def flatten(data: Any, shape: Sequence[int], tensor: str) -> list[Any]:  # noqa: ANN401 - JSON's values
     """The elements in row-major order.
 
     Args:
-        data: flat, or nested as the shape says.
+        data: flat, or nested as the shape says; arrays and arrays' scalars may be in the lists.
         shape: of the tensor.
         tensor: its name, for messages.
 
     Raises:
         InvalidTensor: the data is nested otherwise, or has another number of elements.
     """
+    data = as_lists(data, max(1, len(shape)))
     if not isinstance(data, list | tuple):
         data = [data]
     if not any(isinstance(item, list | tuple) for item in data):

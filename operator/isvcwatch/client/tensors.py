@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from isvcwatch.client.arrays import check_array, from_raw, from_values, is_array, to_bytes, to_raw
 from isvcwatch.client.datatypes import BF16, BYTES, FLOATS, as_text, check_bytes, check_whole, datatype_named, split_bytes, unpack_values
 from isvcwatch.client.errors import InvalidInput, InvalidTensor
-from isvcwatch.client.shapes import check_shape, count_of, flatten, is_count
+from isvcwatch.client.shapes import as_lists, check_shape, count_of, flatten, is_count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,8 +48,8 @@ class Tensor:
             name: the tensor's name in the model.
             shape: its dimensions; `[]` for a scalar.
             datatype: a V2 datatype (BOOL, UINT8 to UINT64, INT8 to INT64, FP16, FP32, FP64, BF16, BYTES), in any case.
-            data: a list, flat in row-major order or nested as the shape says, or a numpy array; None to set it later, or where
-                the data is in shared memory.
+            data: a list, flat in row-major order or nested as the shape says, a numpy array, or a list of arrays; None to set it
+                later, or where the data is in shared memory.
             parameters: the protocol's parameters; `shared_memory_region` and `shared_memory_byte_size` say that the data is in
                 memory which client and server share (Triton's extension).
         """
@@ -169,7 +169,7 @@ class Tensor:
 
     def to_dict(self) -> dict[str, Any]:
         """The parts as a dict, arrays as lists."""
-        data = self.data.tolist() if is_array(self.data) else self.data
+        data = as_lists(self.data)
         shape = list(self._shape)
         return {"name": self.name, "shape": shape, "datatype": self.datatype, "data": data, "parameters": self.parameters}
 
