@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from isvcwatch.client.datatypes import (
     BF16,
     BYTES,
     DATATYPES,
-    FLOATS,
     Datatype,
     Value,
     check_bytes,
+    check_kinds,
     check_whole,
     pack_bytes,
     split_bytes,
@@ -90,7 +89,7 @@ def from_values(datatype: Datatype, values: Sequence[Value], tensor: str) -> Arr
     np = numpy()
     if datatype.name == BYTES:
         return _objects(values)
-    _check_values(datatype, values, tensor)
+    check_kinds(datatype, values, tensor)
     try:
         with np.errstate(over="ignore"):  # a number beyond the datatype's range is its infinity, as in every decoder of floats
             return np.array(values, dtype=np.dtype(datatype.dtype).newbyteorder("="))  # type: ignore[no-any-return]
@@ -180,18 +179,6 @@ def _objects(values: Sequence[Value]) -> Array:
     array: Array = numpy().empty(len(values), dtype=object)
     array[:] = values
     return array
-
-
-def _check_values(datatype: Datatype, values: Sequence[Value], tensor: str) -> None:
-    for value in values:
-        if datatype.name in FLOATS:
-            fits = value is None or isinstance(value, bool | int | float)
-        elif datatype.name == "BOOL":
-            fits = isinstance(value, bool) or value in (0, 1)
-        else:
-            fits = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value) and value.is_integer())
-        if not fits:
-            raise InvalidTensor(f"tensor '{tensor}': {value!r:.40} is not {datatype.name}")
 
 
 def _to_bf16(array: Array) -> bytes:

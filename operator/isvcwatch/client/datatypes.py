@@ -6,6 +6,7 @@ BOOL one byte, BYTES a 4-byte length before each element.
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
 from itertools import chain
@@ -54,6 +55,9 @@ DATATYPES: Final[dict[str, Datatype]] = {
 """Every datatype by its name."""
 
 FLOATS: Final = frozenset({"FP16", "FP32", "FP64", "BF16"})
+_KINDS: Final[dict[str, set[type]]] = {"BOOL": {bool}, **{name: {float, int, bool, type(None)} for name in FLOATS}}
+"""Types whose every value is of the datatype's kind; of those that are not here, int and bool."""
+
 BYTES: Final = "BYTES"
 BF16: Final = "BF16"
 
@@ -130,6 +134,41 @@ def check_bytes(elements: Iterable[object], tensor: str) -> None:
                 f"tensor '{tensor}': BYTES hold bytes or text, not {type(element).__name__} ({element!r:.40}): "
                 "convert the elements, or send numbers in an array of numbers"
             )
+
+
+def check_kinds(datatype: Datatype, values: Sequence[object], tensor: str) -> None:
+    """Checks that values of JSON are of a datatype of numbers, null in one of floats being NaN; not that they are in its range.
+
+    Raises:
+        InvalidTensor: one is not.
+    """
+    if {type(value) for value in values} <= _KINDS.get(datatype.name, {int, bool}):  # types are few: most tensors are done here
+        return
+    for value in values:
+        if datatype.name in FLOATS:
+            fits = value is None or isinstance(value, bool | int | float)
+        elif datatype.name == "BOOL":
+            fits = isinstance(value, bool) or value in (0, 1)
+        else:
+            fits = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value) and value.is_integer())
+        if not fits:
+            raise InvalidTensor(f"tensor '{tensor}': {value!r:.40} is not {datatype.name}")
+
+
+def check_numbers(datatype: Datatype, values: Sequence[Any], tensor: str) -> None:
+    """Checks that the datatype can hold the numbers: some servers cut or wrap what it can't, and say nothing.
+
+    Raises:
+        InvalidTensor: one is of another kind, or out of range.
+    """
+    check_kinds(datatype, values, tensor)
+    finite = [value for value in values if value is not None and -math.inf < value < math.inf] if datatype.name in FLOATS else values
+    code = "f" if datatype.name == BF16 else datatype.code
+    for extreme in (min(finite), max(finite)) if finite and datatype.name != "BOOL" else ():
+        try:
+            struct.pack(f"<{code}", extreme if datatype.name in FLOATS else int(extreme))
+        except (struct.error, OverflowError):
+            raise InvalidTensor(f"tensor '{tensor}': {extreme!r:.40} is not {datatype.name}: it is out of range") from None
 
 
 def as_text(elements: Sequence[Value], tensor: str) -> list[str]:

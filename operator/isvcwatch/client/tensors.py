@@ -6,7 +6,18 @@ import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from isvcwatch.client.arrays import check_array, from_raw, from_values, is_array, to_bytes, to_raw
-from isvcwatch.client.datatypes import BF16, BYTES, FLOATS, as_text, check_bytes, check_whole, datatype_named, split_bytes, unpack_values
+from isvcwatch.client.datatypes import (
+    BF16,
+    BYTES,
+    FLOATS,
+    as_text,
+    check_bytes,
+    check_numbers,
+    check_whole,
+    datatype_named,
+    split_bytes,
+    unpack_values,
+)
 from isvcwatch.client.errors import InvalidInput, InvalidTensor
 from isvcwatch.client.shapes import as_lists, check_shape, count_of, flatten, is_count
 
@@ -274,6 +285,8 @@ class Tensor:
             return None
         datatype = datatype_named(self._datatype, self._name)
         if self._raw_data is None:
+            if datatype.name != BYTES and not is_array(self._data):
+                check_numbers(datatype, self._flat(), self._name)
             return to_raw(datatype, self.as_numpy(), self._name)
         if datatype.name == BYTES:
             self._check_count(len(split_bytes(self._raw_data, self._name)), shape)
@@ -291,6 +304,8 @@ class Tensor:
         if datatype.name == BYTES:
             check_bytes(values, self._name)
             return list(as_text(values, self._name))
+        if self._raw_data is None and not is_array(self._data):
+            check_numbers(datatype, values, self._name)
         if datatype.name in FLOATS and any(isinstance(value, float) and not math.isfinite(value) for value in values):
             raise InvalidTensor(
                 f"tensor '{self._name}': JSON has no NaN and no infinity: send it with set_data_from_numpy(array, binary_data=True)"

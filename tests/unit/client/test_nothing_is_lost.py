@@ -166,3 +166,60 @@ def test_empty_strings_are_elements() -> None:
 @pytest.mark.parametrize("array", [np.array([True, False, True, True])[::2], np.array([2, 255], np.uint8).view(bool)])
 def test_a_true_is_the_byte_1(array: np.ndarray[Any, Any]) -> None:
     assert set_from(array, "BOOL").to_wire()[1] == b"\x01\x01"
+
+
+NOT_OF_THE_DATATYPE: list[tuple[str, Any]] = [
+    ("INT8", 128),
+    ("INT8", -129),
+    ("UINT8", -1),
+    ("UINT16", 2**16),
+    ("INT32", 2**31),
+    ("INT64", 2**63),
+    ("UINT64", 2**64),
+    ("INT32", 1.5),
+    ("INT32", float("inf")),
+    ("INT32", "1"),
+    ("INT32", None),
+    ("BOOL", 2),
+    ("BOOL", "true"),
+    ("FP16", 1e6),
+    ("FP16", -1e6),
+    ("FP32", 1e39),
+    ("BF16", 1e39),
+    ("FP64", 10**400),
+    ("FP32", "1.0"),
+    ("FP32", {"a": 1}),
+    ("BYTES", None),
+    ("BYTES", 1),
+]
+
+
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize(("datatype", "value"), NOT_OF_THE_DATATYPE, ids=[f"{row[0]}-{row[1]!r:.9}" for row in NOT_OF_THE_DATATYPE])
+def test_a_value_that_the_datatype_cannot_hold_is_not_sent(datatype: str, value: Any, binary: bool) -> None:  # noqa: ANN401 - of any type
+    for good in ([], ["a"] if datatype == "BYTES" else [1]):
+        with pytest.raises(InvalidTensor, match=r"tensor 'x': (.* is not|BYTES hold bytes or text)"):
+            InferInput("x", [len(good) + 1], datatype, [*good, value]).to_wire(binary)
+
+
+LIMITS: list[tuple[str, list[Any]]] = [
+    ("INT8", [-128, 127, True]),
+    ("INT8", [1.0, -2.0]),
+    ("UINT64", [0, 2**64 - 1]),
+    ("FP16", [65504, -65504.0, None]),
+    ("FP32", [3.4028234663852886e38, 2**100]),
+    ("BOOL", [True, False, 0, 1]),
+]
+
+
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize(("datatype", "values"), LIMITS)
+def test_a_value_at_the_datatypes_limits_is_sent(datatype: str, values: list[Any], binary: bool) -> None:
+    head, raw = InferInput("x", [len(values)], datatype, values).to_wire(binary)
+    assert raw is not None if binary else head["data"] == values
+
+
+def test_infinity_of_a_list_is_sent_in_binary() -> None:
+    raw = InferInput("x", [2], "FP16", [float("inf"), float("nan")]).to_wire(binary=True)[1]
+    assert raw is not None
+    np.testing.assert_array_equal(np.frombuffer(raw, "<f2"), np.array([np.inf, np.nan], np.float16))
