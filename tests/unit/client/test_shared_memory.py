@@ -144,4 +144,4 @@ def test_data_set_later_takes_the_place_of_shared_memory() -> None:
 
 def test_a_dict_with_inputs_in_shared_memory_is_sent_without_data() -> None:
     written = {"name": "x", "shape": [1, 16], "datatype": "FP32", "parameters": SHARED}
-    assert v2_request({"inputs": [shared(), written]})["inputs"] == [written, written]
+    assert v2_request({"inputs": [shared(), written, shared().to_dict()]})["inputs"] == [written] * 3
