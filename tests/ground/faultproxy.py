@@ -109,6 +109,8 @@ class FaultProxy:
         asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
 
     def rule(self, fits: Callable[[Request], bool], **what: Any) -> Rule:  # noqa: ANN401 -- a rule's own fields
@@ -147,8 +149,13 @@ class FaultProxy:
         await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
 
     async def _stop(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.wait(others, timeout=1) if others else None
         await self._session.close()
         await self._runner.cleanup()
+        await asyncio.sleep(0.1)  # TLS connections close in the loop's next turns
 
     async def _serve(self, came: web.Request) -> web.StreamResponse:
         request = Request(came.method, came.path, dict(came.query), await came.read())
