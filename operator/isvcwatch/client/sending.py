@@ -7,6 +7,7 @@ import functools
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Final
 from urllib.request import getproxies
 
@@ -35,9 +36,6 @@ ANSWER_LIMIT: Final = 1 << 20
 
 _HEADERS_OF_THE_WIRE: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 """They tell how a body was sent, and no longer hold for one that was decoded and cut."""
-
-OF_THE_CLIENT: Final = frozenset({"content-encoding", "set-cookie"})
-"""An answer's headers that httpx's client knows what to do about."""
 
 REMEMBERED: Final = 1024
 """Questions that are kept ready for the wire."""
@@ -96,6 +94,11 @@ def _target(url: str, userinfo: tuple[str, str] | None) -> Target:
     return Target(httpx.URL(url), userinfo)  # raises InvalidURL: nothing secret is left in it but its query, which httpx does not repeat
 
 
+def no_cookies() -> CookieJar:
+    """A jar that takes no cookie: one that a server gives to one caller must not be shown with the next caller's request."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=()))
+
+
 class Reply:
     """A health check's answer.
 
@@ -131,13 +134,13 @@ class Sender:
         self._own: Transport | None = None
         self._journeys: dict[Target, Journey] = {}
         if config.transport is not None:
-            self._client = httpx.AsyncClient(transport=config.transport, auth=config.auth)
+            self._client = httpx.AsyncClient(transport=config.transport, auth=config.auth, cookies=no_cookies())
         elif config.http2 or getproxies():
             # What our own transport can't do: HTTP/2, and the environment's proxies, which KServe's SDK honours too.
-            self._client = httpx.AsyncClient(http2=config.http2, verify=ssl_context(config), auth=config.auth)
+            self._client = httpx.AsyncClient(http2=config.http2, verify=ssl_context(config), auth=config.auth, cookies=no_cookies())
         else:
             self._own = Transport(tls=ssl_context(config))
-            self._client = httpx.AsyncClient(transport=self._own, auth=config.auth)
+            self._client = httpx.AsyncClient(transport=self._own, auth=config.auth, cookies=no_cookies())
 
     async def aclose(self) -> None:
         """Closes the client and its transport."""
@@ -151,7 +154,7 @@ class Sender:
             if own is None or not self._is_plain(target):
                 return _reply(await _bounded(await self._sent("GET", target, headers, None, phases)))
             journey = self._journey(own, target, headers)
-            return await self._heard(await travel(own, journey, phases.as_dict(), ANSWER_LIMIT), journey.request)
+            return await _heard(await travel(own, journey, phases.as_dict(), ANSWER_LIMIT), journey.request)
 
         return await self._run("GET", target, limit, attempt)
 
@@ -165,7 +168,7 @@ class Sender:
 
     def _is_plain(self, target: Target) -> bool:
         """Whether a question needs nothing of httpx's client, which costs as much as all the rest."""
-        return not (target.auth or self._config.auth is not None or self._client.cookies or self._client.is_closed)
+        return not (target.auth or self._config.auth is not None or self._client.is_closed)
 
     def _journey(self, own: Transport, target: Target, headers: HeaderTypes) -> Journey:
         if headers:  # not kept: credentials may be among them
@@ -176,17 +179,6 @@ class Sender:
                 self._journeys.clear()
             journey = self._journeys[target] = prepare(own, self._client.build_request("GET", target.url))
         return journey
-
-    async def _heard(self, came: Came, request: httpx.Request) -> Reply:
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in came.headers}
-        if not headers.keys() & OF_THE_CLIENT:
-            return Reply(
-                Answer(came.status, came.body, headers),
-                lambda: httpx.Response(came.status, headers=came.headers, content=came.body, request=request),
-            )
-        response = httpx.Response(came.status, headers=came.headers, stream=httpx.ByteStream(came.body), request=request)
-        self._client.cookies.extract_cookies(response)
-        return _reply(await _bounded(response))
 
     async def _sent(self, method: str, target: Target, headers: HeaderTypes, body: bytes | None, phases: httpx.Timeout) -> httpx.Response:
         extensions = {BODY_LIMIT: ANSWER_LIMIT} if body is None else None
@@ -222,6 +214,17 @@ class Sender:
 
 def _reply(response: httpx.Response) -> Reply:
     return Reply(Answer(response.status_code, response.content, dict(response.headers)), lambda: response)
+
+
+async def _heard(came: Came, request: httpx.Request) -> Reply:
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in came.headers}
+    if "content-encoding" not in headers:
+        return Reply(
+            Answer(came.status, came.body, headers),
+            lambda: httpx.Response(came.status, headers=came.headers, content=came.body, request=request),
+        )
+    response = httpx.Response(came.status, headers=came.headers, stream=httpx.ByteStream(came.body), request=request)
+    return _reply(await _bounded(response))
 
 
 async def _bounded(response: httpx.Response) -> httpx.Response:

@@ -95,13 +95,6 @@ async def test_a_health_checks_headers_and_user_info_go_over_the_wire_each_time(
     assert [b"host: iris.example" in head for head in heads] == [True, True, True, False, False]
 
 
-async def test_a_cookie_that_a_health_check_was_given_is_shown_from_then_on() -> None:
-    async with raw_server(http("200 OK", b'{"status":"alive"}', "set-cookie: pod=3"), ALIVE) as wire, InferenceRESTClient() as client:
-        for _ in range(3):
-            assert await client.is_server_live(wire.base_url) is True
-    assert [b"cookie: pod=3" in head.lower() for head in wire.seen] == [False, True, True]
-
-
 async def test_a_health_checks_answer_may_be_compressed() -> None:
     squeezed = http("200 OK", gzip.compress(b'{"status":"alive"}'), "content-encoding: gzip")
     async with raw_server(squeezed) as wire, InferenceRESTClient() as client:
