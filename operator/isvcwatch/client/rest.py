@@ -10,6 +10,7 @@ import httpx
 from isvcwatch.client.config import RESTConfig
 from isvcwatch.client.errors import InvalidInput, UnsupportedProtocol, status_error
 from isvcwatch.client.framing import BINARY_TYPE, CONTENT_LENGTH_HEADER, json_length_of
+from isvcwatch.client.headers import handed_on
 from isvcwatch.client.jsonbody import dump_json, load_json
 from isvcwatch.client.messages import InferRequest, InferResponse, outputs_in_shared_memory
 from isvcwatch.client.plain import v2_request
@@ -75,7 +76,7 @@ class InferenceRESTClient:
             data: an `InferRequest`, whose `model_version`, if set, goes into the route of V1 and V2; or a dict: in V1 and for a graph
                 sent as it is, in V2 a request's JSON, or tensors by name as nested lists; or a body already encoded, sent as it is.
             model_name: needed unless the URL is a graph's.
-            headers: to send; not changed.
+            headers: to send; not changed. Those that frame a body or speak of a connection (Content-Length, …) are left out.
             response_headers: filled with the answer's headers, names in lower case; those of an error's answer too.
             is_graph_endpoint: whether the URL is an inference graph's: it is used unchanged, whatever the protocol.
             timeout: in seconds, instead of the configuration's; None for none.
@@ -115,7 +116,7 @@ class InferenceRESTClient:
             base_url: the server, with a path where it has one.
             model_name: the model's name.
             data: the request's JSON, sent as it is; or an `InferRequest`, whose `model_version`, if set, goes into the route.
-            headers: to send; not changed.
+            headers: to send; not changed. Those that frame a body or speak of a connection (Content-Length, …) are left out.
             timeout: in seconds, instead of the configuration's; None for none.
 
         Returns:
@@ -146,7 +147,7 @@ class InferenceRESTClient:
 
         Args:
             base_url: the server, with a path where it has one.
-            headers: to send; not changed.
+            headers: to send; not changed. Those that frame a body or speak of a connection (Content-Length, …) are left out.
             timeout: in seconds, instead of the configuration's; None for none.
 
         Returns:
@@ -167,7 +168,7 @@ class InferenceRESTClient:
 
         Args:
             base_url: the server, with a path where it has one.
-            headers: to send; not changed.
+            headers: to send; not changed. Those that frame a body or speak of a connection (Content-Length, …) are left out.
             timeout: in seconds, instead of the configuration's; None for none.
 
         Returns:
@@ -190,7 +191,7 @@ class InferenceRESTClient:
         Args:
             base_url: the server, with a path where it has one.
             model_name: the model's name.
-            headers: to send; not changed.
+            headers: to send; not changed. Those that frame a body or speak of a connection (Content-Length, …) are left out.
             timeout: in seconds, instead of the configuration's; None for none.
 
         Returns:
@@ -260,7 +261,10 @@ def _model_path(model_name: str, data: object) -> str:
 
 def _encode(data: InferRequest | Mapping[str, Any] | bytes, headers: Headers, is_v2: bool) -> tuple[bytes, httpx.Headers]:
     """The body, and the caller's headers with those that it needs; neither the data nor the headers are changed."""
-    sent_headers = httpx.Headers(headers)
+    sent_headers = handed_on(headers)
+    if not isinstance(data, bytes):  # the body is encoded here, so a caller's headers tell of another one
+        for name in (CONTENT_LENGTH_HEADER, "content-encoding"):
+            sent_headers.pop(name, None)
     if isinstance(data, InferRequest):
         content, json_length = data.to_rest()
         if isinstance(content, bytes):

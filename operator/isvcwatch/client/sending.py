@@ -16,6 +16,7 @@ import structlog
 from httpx._client import UseClientDefault
 
 from isvcwatch.client.config import as_timeout
+from isvcwatch.client.headers import handed_on
 from isvcwatch.client.protocols import Answer
 from isvcwatch.client.protocols.urls import join_url, parse_base_url, take_userinfo, without_secrets
 from isvcwatch.client.tls import ssl_context
@@ -152,7 +153,7 @@ class Sender:
 
         async def attempt(phases: httpx.Timeout) -> Reply:
             if own is None or not self._is_plain(target):
-                return _reply(await _bounded(await self._sent("GET", target, headers, None, phases)))
+                return _reply(await _bounded(await self._sent("GET", target, handed_on(headers), None, phases)))
             journey = self._journey(own, target, headers)
             return await _heard(await travel(own, journey, phases.as_dict(), ANSWER_LIMIT), journey.request)
 
@@ -172,7 +173,7 @@ class Sender:
 
     def _journey(self, own: Transport, target: Target, headers: HeaderTypes) -> Journey:
         if headers:  # not kept: credentials may be among them
-            return prepare(own, self._client.build_request("GET", target.url, headers=headers))
+            return prepare(own, self._client.build_request("GET", target.url, headers=handed_on(headers)))
         journey = self._journeys.get(target)
         if journey is None:
             if len(self._journeys) >= REMEMBERED:
@@ -180,7 +181,7 @@ class Sender:
             journey = self._journeys[target] = prepare(own, self._client.build_request("GET", target.url))
         return journey
 
-    async def _sent(self, method: str, target: Target, headers: HeaderTypes, body: bytes | None, phases: httpx.Timeout) -> httpx.Response:
+    async def _sent(self, method: str, target: Target, headers: httpx.Headers, body: bytes | None, phases: httpx.Timeout) -> httpx.Response:
         extensions = {BODY_LIMIT: ANSWER_LIMIT} if body is None else None
         request = self._client.build_request(method, target.url, headers=headers, content=body, timeout=phases, extensions=extensions)
         auth = target.auth if self._config.auth is None and target.auth else httpx.USE_CLIENT_DEFAULT
