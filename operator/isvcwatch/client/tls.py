@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from isvcwatch.client.config import Cert, RESTConfig, Verify
 
@@ -24,21 +24,47 @@ def ssl_context(config: RESTConfig) -> ssl.SSLContext:
     """The context for a configuration; shared with all clients that have `verify=True`, no `cert` and the same `http2`.
 
     Raises:
-        ValueError: `verify` or `cert` names a file that can't be used; the message says which.
+        ValueError: `verify`, `cert`, SSL_CERT_FILE or SSL_CERT_DIR names a file that can't be used; the message says which.
     """
+    return lazy_context(config)()
+
+
+def lazy_context(config: RESTConfig) -> Callable[[], ssl.SSLContext]:
+    """Makes the context for a configuration when it is first needed, so that plain HTTP needs no certificates.
+
+    The environment is read now. `verify` and `cert` are checked now too, where they are given.
+
+    Raises:
+        ValueError: as `ssl_context`; where SSL_CERT_FILE or SSL_CERT_DIR is to blame, what is returned raises it.
+    """
+    file, directory = os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", "")
     if config.verify is True and config.cert is None:
-        return _usual_context(config.http2)
-    context = _verifying(config.verify)
+        return functools.partial(_usual_context, config.http2, file, directory)
+    context = _with_usual_authorities(file, directory) if config.verify is True else _verifying(config.verify)
     if config.cert is not None:
         _load_cert(context, config.cert)
-    return context
+    return lambda: context
 
 
 @functools.cache
-def _usual_context(http2: bool) -> ssl.SSLContext:
+def _usual_context(http2: bool, file: str, directory: str) -> ssl.SSLContext:
     """The usual CAs. One a flag, since httpcore sets the protocols that TLS negotiates (ALPN) on the context itself."""
     del http2
-    return httpx.create_ssl_context()
+    return _with_usual_authorities(file, directory)
+
+
+def _with_usual_authorities(file: str, directory: str) -> ssl.SSLContext:
+    """Trusts who SSL_CERT_FILE or SSL_CERT_DIR names, in httpx's order; certifi's where neither is set."""
+    if file:
+        try:
+            return ssl.create_default_context(cafile=file)
+        except OSError as error:  # ssl.SSLError is one
+            raise ValueError(f"SSL_CERT_FILE: no certificates of authorities can be read from {file!r}: {error}") from error
+    if directory:
+        if not any(Path(part).is_dir() for part in directory.split(os.pathsep)):  # OpenSSL would say nothing, and trust nobody
+            raise ValueError(f"SSL_CERT_DIR: there is no directory {directory!r}")
+        return ssl.create_default_context(capath=directory)
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def _verifying(verify: Verify) -> ssl.SSLContext:

@@ -171,7 +171,7 @@ class Transport(httpx.AsyncBaseTransport):
 
     Args:
         guard: told an address and whether the host is the asker's own, right before connecting; says why not to, or "".
-        tls: how https servers are checked; the system's authorities where none is given.
+        tls: how https servers are checked, or what makes that when it is first needed; the system's authorities where none is given.
         names: who looks names up.
         max_age: seconds after which a kept connection is renewed.
         most: connections beyond which one that is free is closed for each that is made; by default as many as descriptors allow.
@@ -185,12 +185,12 @@ class Transport(httpx.AsyncBaseTransport):
         self,
         *,
         guard: Guard | None = None,
-        tls: ssl.SSLContext | None = None,
+        tls: ssl.SSLContext | Callable[[], ssl.SSLContext] | None = None,
         names: Names | None = None,
         max_age: float = MAX_AGE,
         most: int = 0,
     ) -> None:
-        self._tls = tls
+        self._tls: ssl.SSLContext | Callable[[], ssl.SSLContext] = tls or ssl.create_default_context
         self._names = names or Names()
         self._dialer = Dialer(self._names, guard)
         self._max_age = max_age
@@ -217,8 +217,8 @@ class Transport(httpx.AsyncBaseTransport):
     @property
     def tls(self) -> ssl.SSLContext:
         """How https servers are checked; made when it is first needed, which takes some 30 ms."""
-        if self._tls is None:
-            self._tls = ssl.create_default_context()
+        if not isinstance(self._tls, ssl.SSLContext):
+            self._tls = self._tls()
         return self._tls
 
     def ask(self, url: str, *, own_host: bool, method: str = "GET", body: bytes = b"", tls: ssl.SSLContext | None = None) -> Ask:
