@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Final
-from urllib.request import getproxies
 
 import httpx
 import structlog
@@ -19,15 +19,17 @@ from isvcwatch.client.config import as_timeout
 from isvcwatch.client.headers import handed_on
 from isvcwatch.client.protocols import Answer
 from isvcwatch.client.protocols.urls import join_url, parse_base_url, take_userinfo, without_secrets
-from isvcwatch.client.tls import ssl_context
-from isvcwatch.client.transport import Transport
+from isvcwatch.client.proxies import Proxies
+from isvcwatch.client.tls import lazy_context
 from isvcwatch.client.transport.riding import BODY_LIMIT, prepare, travel
+from isvcwatch.client.ways import Ways
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 
     from isvcwatch.client.config import CallTimeout, RESTConfig
     from isvcwatch.client.retries import Answered, RetryPolicy
+    from isvcwatch.client.transport import Transport
     from isvcwatch.client.transport.riding import Came, Journey
 
     HeaderTypes = Mapping[str, str] | None
@@ -132,16 +134,11 @@ class Sender:
         """Opens the client; nothing is connected yet."""
         self._config = config
         self._policy = policy
-        self._own: Transport | None = None
         self._journeys: dict[Target, Journey] = {}
-        if config.transport is not None:
-            self._client = httpx.AsyncClient(transport=config.transport, auth=config.auth, cookies=no_cookies())
-        elif config.http2 or getproxies():
-            # What our own transport can't do: HTTP/2, and the environment's proxies, which KServe's SDK honours too.
-            self._client = httpx.AsyncClient(http2=config.http2, verify=ssl_context(config), auth=config.auth, cookies=no_cookies())
-        else:
-            self._own = Transport(tls=ssl_context(config))
-            self._client = httpx.AsyncClient(transport=self._own, auth=config.auth, cookies=no_cookies())
+        self._ways = (
+            None if config.transport is not None else Ways(lazy_context(config), config.http2, Proxies.from_environment(os.environ))
+        )
+        self._client = httpx.AsyncClient(transport=config.transport or self._ways, auth=config.auth, cookies=no_cookies())
 
     async def aclose(self) -> None:
         """Closes the client and its transport."""
@@ -149,10 +146,10 @@ class Sender:
 
     async def ask(self, target: Target, headers: HeaderTypes, limit: CallTimeout) -> Reply:
         """GET, retried as a question may be; the body is read to `ANSWER_LIMIT`."""
-        own = self._own
+        own = self._ways.own if self._ways is not None and self._is_plain(target) and self._ways.by_own(target.url) else None
 
         async def attempt(phases: httpx.Timeout) -> Reply:
-            if own is None or not self._is_plain(target):
+            if own is None:
                 return _reply(await _bounded(await self._sent("GET", target, handed_on(headers), None, phases)))
             journey = self._journey(own, target, headers)
             return await _heard(await travel(own, journey, phases.as_dict(), ANSWER_LIMIT), journey.request)

@@ -1,0 +1,98 @@
+"""The ways that requests can go: by our own transport, or by httpx's for what ours can't do, which is HTTP/2 and proxies."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Final
+
+import httpx
+
+from isvcwatch.client.transport import Transport
+from isvcwatch.client.transport.asks import DEFAULT_PORTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from isvcwatch.client.proxies import Proxies, Proxy
+
+_SECURE: Final = "https"
+
+
+class Ways(httpx.AsyncBaseTransport):
+    """Sends each request the way that its URL needs.
+
+    Attributes:
+        own: our own transport.
+    """
+
+    def __init__(self, tls: Callable[[], ssl.SSLContext], http2: bool, proxies: Proxies) -> None:
+        """Opens nothing yet.
+
+        Args:
+            tls: how https servers are checked; asked for when the first one is.
+            http2: speak HTTP/2 where the server does.
+            proxies: the environment's.
+        """
+        self.own = Transport(tls=tls)
+        self._tls = tls
+        self._http2 = http2
+        self._proxies = proxies if proxies.http or proxies.https else None
+        self._others: dict[tuple[Proxy | None, bool], httpx.AsyncHTTPTransport] = {}
+        if http2:
+            self._made(None, secure=False)  # says at once where h2 is not installed
+
+    def by_own(self, url: httpx.URL) -> bool:
+        """Whether our own transport can carry a request to the URL."""
+        return not self._http2 and self._proxy(url) is None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Sends a request.
+
+        Raises:
+            ValueError: there are no certificates to check the server by.
+            httpx.ProxyError: the environment names a proxy that can't be used.
+            httpx.TransportError: there is no answer.
+        """
+        proxy = self._proxy(request.url)
+        if proxy is None and not self._http2:
+            return await self.own.handle_async_request(request)
+        secure = request.url.scheme == _SECURE
+        transport = self._others.get((proxy, secure)) or self._made(proxy, secure, request)
+        return await transport.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Closes all connections."""
+        await self.own.aclose()
+        for transport in self._others.values():
+            await transport.aclose()
+
+    def _proxy(self, url: httpx.URL) -> Proxy | None:
+        if self._proxies is None:
+            return None
+        return self._proxies.of(url.scheme, url.host, url.port or DEFAULT_PORTS.get(url.scheme, 0))
+
+    def _made(self, proxy: Proxy | None, secure: bool, request: httpx.Request | None = None) -> httpx.AsyncHTTPTransport:
+        # A context must be given; one that no https URL will use is made without authorities, which is quick.
+        tls = self._tls() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            through = None if proxy is None else httpx.Proxy(proxy.url, ssl_context=self._tls_of(proxy))
+            transport = httpx.AsyncHTTPTransport(verify=tls, http2=self._http2, proxy=through)
+        except (ValueError, ImportError, httpx.InvalidURL) as error:
+            if proxy is None:
+                raise
+            raise httpx.ProxyError(f"{proxy.variable} names a proxy that can't be used: {_why(proxy, error)}", request=request) from None
+        self._others[proxy, secure] = transport
+        return transport
+
+    def _tls_of(self, proxy: Proxy) -> ssl.SSLContext | None:
+        return self._tls() if proxy.url.lower().startswith("https:") else None
+
+
+def _why(proxy: Proxy, error: Exception) -> str:
+    """In words without the proxy's credentials, which httpx's own words may repeat."""
+    scheme = proxy.url.partition("://")[0].lower()
+    if isinstance(error, ImportError):
+        return f"{scheme}:// needs httpx[socks]"
+    if scheme not in ("http", "https", "socks5", "socks5h"):
+        return f"{scheme}:// is not supported; write http://, https://, socks5:// or socks5h://"
+    return "it is not a URL"
