@@ -208,8 +208,8 @@ async def _runtime(api: Api, isvc: InferenceService) -> tuple[Runtime | None, tu
         if resource.namespaced and not key.namespace:
             continue
         try:
-            raw: dict[str, Any] = await api.get(resource, key.namespace, key.name)
-        except errors.GoneError:
+            raw = await api.find(resource, key.namespace, key.name)  # as the operator may: its role has no `get` on runtimes
+        except (errors.GoneError, errors.NotServedError):
             problem = f"runtime {key.name} was not found"
         except errors.KubeError as error:
             problem = f"runtime {key.name} could not be read: {error}"

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from isvcwatch.core.conditions import Status, timestamp
-from isvcwatch.core.decide import Record, decide, seed, told
+from isvcwatch.core.decide import Record, decide, seed, told, unsay
 from isvcwatch.core.derive import derive
 from isvcwatch.core.health import Finding, Health
+from isvcwatch.core.objects import DeploymentMode
 from isvcwatch.core.reasons import Reason
 from isvcwatch.core.targets import Misconfigured, Skipped, Target
 
@@ -121,10 +122,19 @@ class Watcher:
     def plan(self, uid: str) -> tuple[InferenceService, Decision] | None:
         """What is to be done about a service as it now stands."""
         watched = self._watched.get(uid)
+        if watched is not None and _no_longer_vouched(watched):
+            decision = unsay(watched.isvc)
+            return (watched.isvc, decision) if decision else None
         if watched is None or watched.record is None:
             return None
         decision = decide(watched.record, watched.isvc, timestamp(self._clock()))
         return (watched.isvc, decision) if decision else None
+
+    def is_urgent(self, uid: str) -> bool:
+        """Whether the service's model is not held to be ready."""
+        watched = self._watched.get(uid)
+        verdict = watched.record.health.model_ready.verdict if watched and watched.record else None
+        return verdict is not None and verdict.status is not Status.TRUE
 
     def done(self, uid: str, decision: Decision) -> None:
         """A plan has been carried out."""
@@ -186,3 +196,12 @@ class Watcher:
                     reason=verdict.reason,
                     message=verdict.message,
                 )
+
+
+def _no_longer_vouched(watched: Watched) -> bool:
+    """Whether what was said of a service can no longer be known: in Standard mode it came to be one that may be at zero.
+
+    Not in Knative mode, where any write to a service at zero makes KServe say that it is in progress; not where KServe wipes it anyway.
+    """
+    outcome, isvc = watched.outcome, watched.isvc
+    return isinstance(outcome, Skipped) and outcome.reason is Reason.SCALES_TO_ZERO and isvc.mode is DeploymentMode.STANDARD

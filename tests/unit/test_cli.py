@@ -197,7 +197,7 @@ class TestExplain:
             return run("explain", name, "--kubeconfig", kubeconfig(tmp_path, url))
 
     def test_it_shows_what_would_be_probed_and_why(self, tmp_path: Path, capsys: Out) -> None:
-        assert self.explained(tmp_path, (200, self.SERVICE), (200, self.RUNTIME)) == 0
+        assert self.explained(tmp_path, (200, self.SERVICE), (200, {"items": [self.RUNTIME]})) == 0
         said = capsys.readouterr().out
         assert "models/iris is probed every 10 s." in said
         assert "http://iris-predictor.models.svc.cluster.local             status.address.url" in said
@@ -214,7 +214,7 @@ class TestExplain:
 
     def test_a_runtime_of_the_namespace_is_looked_for_first(self, tmp_path: Path, capsys: Out) -> None:
         service = kserve.isvc("iris", "models", kserve.model_spec(runtime="own"))
-        assert self.explained(tmp_path, (200, service), (404, {}), (200, self.RUNTIME)) == 0
+        assert self.explained(tmp_path, (200, service), (200, {"items": []}), (200, {"items": [self.RUNTIME]})) == 0
         assert "is not probed: neither status.address.url nor status.url is set yet (NoAddress)." in capsys.readouterr().out
 
     def test_a_service_without_a_runtime_needs_none(self, tmp_path: Path, capsys: Out) -> None:

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from isvcwatch.core.conditions import Status
-from isvcwatch.core.objects import DeploymentMode
+from isvcwatch.core.objects import ComponentSpec, DeploymentMode
 from isvcwatch.core.reasons import EventReason, Reason
 from isvcwatch.core.targets import Misconfigured, Skipped, Target
 from isvcwatch.watcher import Watcher
@@ -200,6 +200,31 @@ class TestRestart:
         assert repaired is not None
         assert [c.last_transition_time for c in repaired.conditions] == [LONG_AGO]
         assert repaired.notice is None
+
+
+class TestAtZero:
+    def test_what_was_said_of_a_service_that_may_be_at_zero_is_taken_back_once(self) -> None:
+        stage = Stage()
+        stage.hear(with_conditions(*saying(ALL_WELL)))
+        scaled = replace(
+            with_conditions(*saying(ALL_WELL)),
+            predictor=ComponentSpec(min_replicas=0),
+            annotations={"serving.kserve.io/autoscalerClass": "none"},
+        )
+        stage.hear(scaled)
+        planned = stage.watcher.plan(UID)
+        assert planned is not None
+        assert planned[1].removed == ("ServerLive", "ServerReady", "ModelReady")
+        assert planned[1].notice is None
+        stage.hear(replace(scaled, conditions=()))
+        assert stage.watcher.plan(UID) is None
+
+    def test_nothing_is_written_to_one_of_knatives(self) -> None:
+        stage = Stage()
+        scaled = replace(with_conditions(*saying(ALL_WELL)), predictor=ComponentSpec(min_replicas=0), mode=DeploymentMode.KNATIVE)
+        stage.hear(scaled)
+        assert stage.watcher.plan(UID) is None
+        assert stage.requests == []
 
 
 class TestStop:

@@ -50,14 +50,21 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is to be done now; empty while nothing has changed."""
+    """What is to be done now; empty while nothing has changed.
+
+    Attributes:
+        conditions: to be written.
+        notice: to be told.
+        removed: our conditions that are to go, since nobody vouches for them any more.
+    """
 
     conditions: tuple[Condition, ...] = ()
     notice: Notice | None = None
+    removed: tuple[ConditionType, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether there is anything to do."""
-        return bool(self.conditions or self.notice)
+        return bool(self.conditions or self.notice or self.removed)
 
 
 RECENT: Final = timedelta(hours=1)
@@ -99,6 +106,11 @@ def decide(record: Record, isvc: InferenceService, now: str) -> Decision:
     conditions = tuple(c for c in wanted if c is not None)
     model = next((c for c in conditions if c.type == ConditionType.MODEL_READY), isvc.condition(ConditionType.MODEL_READY))
     return Decision(conditions, _notice(record, model.last_transition_time if model else now))
+
+
+def unsay(isvc: InferenceService) -> Decision:
+    """Take back what was said of a service that came to be left alone."""
+    return Decision(removed=tuple(kind for kind in ConditionType if isvc.condition(kind) is not None))
 
 
 def told(record: Record) -> Record:

@@ -64,6 +64,7 @@ class Container:
         environment: the plain environment variables.
         ports: the declared ports, in order.
         ready: its own readiness route.
+        startup: seconds that it says it may take to start; 0 where it says nothing.
     """
 
     image: str = ""
@@ -72,6 +73,7 @@ class Container:
     environment: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[Port, ...] = ()
     ready: ReadyRoute | None = None
+    startup: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,20 @@ class Api:
             if not token:
                 return Listed(items, metadata.get("resourceVersion") or "")
 
+    async def find(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
+        """One object, by the right to list alone.
+
+        Raises:
+            GoneError: there is none of that name.
+        """
+        query = [("fieldSelector", f"metadata.name={name}"), ("limit", "1")]
+        listed = await self._call("GET", "list", resource, self._path(resource, namespace), query=query)
+        items = listed.get("items") or ()
+        if not items:
+            raise errors.GoneError(f"{resource} {name} is not there")
+        found: dict[str, Any] = items[0]
+        return found
+
     async def discovers(self, resource: Resource) -> bool:
         """Whether discovery names the resource: under load it does so some moments after the resource is served, or before."""
         version = f"{resource.group}/{resource.version}"

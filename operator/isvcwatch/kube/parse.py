@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 DEPLOYMENT_MODE: Final = "serving.kserve.io/deploymentMode"
 STOP: Final = "serving.kserve.io/stop"
+NO_UPDATE: Final = "serving.kserve.io/disable-auto-update"
 SERVER_TYPE: Final = "serving.kserve.io/server-type"
 
 MODES: Final[Mapping[str, DeploymentMode]] = {
@@ -31,6 +32,9 @@ COLLOCATED: Final = "transformer-container"
 
 LONGEST_NOTE: Final = 1024
 """Characters of an annotation's value that is kept: whole manifests are noted down there, by kubectl among others."""
+
+MOST_SECONDS: Final = 86_400
+"""Of a probe's field that is taken for what it says."""
 
 STORAGE: Final = ("storageUri", "storageUris", "storage")
 
@@ -55,7 +59,7 @@ def inference_service(raw: Mapping[str, Any]) -> InferenceService:
         annotations={k: v for k, v in noted.items() if len(v) <= LONGEST_NOTE},
         labels={str(k): str(v) for k, v in _map(metadata, "labels").items()},
         deleting=bool(metadata.get("deletionTimestamp")),
-        stopped=noted.get(STOP, "").lower() == "true" or any(c and (c.type, c.status) == ("Stopped", "True") for c in conditions or ()),
+        stopped=_stopped(noted, conditions or ()),
         mode=_mode(status, noted),
         address_url=_text(_map(status, "address"), "url"),
         url=_text(status, "url"),
@@ -108,6 +112,13 @@ def _condition(raw: object) -> Condition | None:
     return Condition(*(_text(raw, field) for field in fields))
 
 
+def _stopped(noted: Mapping[str, str], conditions: tuple[Condition | None, ...]) -> bool:
+    """Whether it is stopped, or about to be; where KServe was told to leave it as it is, a stop does nothing until the status says so."""
+    if any(c and (c.type, c.status) == ("Stopped", "True") for c in conditions):
+        return True
+    return noted.get(STOP, "").lower() == "true" and noted.get(NO_UPDATE, "").lower() != "true"
+
+
 def _mode(status: Mapping[str, Any], noted: Mapping[str, str]) -> DeploymentMode | None:
     """The mode by the status, which is authoritative, else by the annotation, else by what only Knative writes."""
     said = MODES.get(_text(status, "deploymentMode").lower()) or MODES.get(noted.get(DEPLOYMENT_MODE, "").lower())
@@ -157,7 +168,21 @@ def _container(raw: Mapping[str, Any]) -> Container:
         environment={_text(e, "name"): _text(e, "value") for e in _maps(raw, "env") if _text(e, "value")},
         ports=tuple(Port(number, _text(p, "name")) for p in _maps(raw, "ports") if isinstance(number := p.get("containerPort"), int)),
         ready=_ready(_map(_map(raw, "readinessProbe"), "httpGet")),
+        startup=_startup(raw),
     )
+
+
+def _startup(raw: Mapping[str, Any]) -> float:
+    """How long a container may take to start, by its startupProbe as the kubelet counts, else by its readinessProbe's initial delay."""
+    probe = _map(raw, "startupProbe")
+    if not probe:
+        return _number(_map(raw, "readinessProbe"), "initialDelaySeconds", 0.0)
+    return _number(probe, "initialDelaySeconds", 0.0) + _number(probe, "failureThreshold", 3.0) * _number(probe, "periodSeconds", 10.0)
+
+
+def _number(raw: Mapping[str, Any], field: str, otherwise: float) -> float:
+    found = raw.get(field)
+    return float(found) if isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= MOST_SECONDS else otherwise
 
 
 def _ready(raw: Mapping[str, Any]) -> ReadyRoute | None:

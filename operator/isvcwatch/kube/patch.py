@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from isvcwatch.core.conditions import Condition
     from isvcwatch.core.objects import InferenceService
 
 
-def status_patch(isvc: InferenceService, conditions: Sequence[Condition]) -> list[dict[str, Any]]:
-    """A patch that sets the conditions on the object as it was read, or fails.
+def status_patch(isvc: InferenceService, conditions: Sequence[Condition], removed: Collection[str] = ()) -> list[dict[str, Any]]:
+    """A patch that sets the conditions on the object as it was read, and takes others away, or fails.
 
     Its first operation replaces the resourceVersion with the one that was read: where the object has changed since, the API server answers
     409 and nothing is written. (A `test` operation would do as well, but fails as a 422 that looks like a schema error.) So places in the
@@ -30,4 +30,6 @@ def status_patch(isvc: InferenceService, conditions: Sequence[Condition]) -> lis
             patch.append({"op": "replace", "path": f"/status/conditions/{places[condition.type]}", "value": condition.to_dict()})
         else:
             patch.append({"op": "add", "path": "/status/conditions/-", "value": condition.to_dict()})
-    return patch
+    # The last first: those behind a removed one move up.
+    gone = [place for place, there in enumerate(isvc.conditions) if there is not None and there.type in removed]
+    return [*patch, *({"op": "remove", "path": f"/status/conditions/{place}"} for place in reversed(gone))]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import math
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
@@ -61,6 +63,9 @@ class Planner(Protocol):
     def plan(self, uid: str) -> tuple[InferenceService, Decision] | None:
         """What to do about a service as it now stands; None where there is nothing (any more)."""
 
+    def is_urgent(self, uid: str) -> bool:
+        """Whether the service's model is not held to be ready."""
+
     def done(self, uid: str, decision: Decision) -> None:
         """It has been carried out."""
 
@@ -72,16 +77,43 @@ class Metrics(Protocol):
         """A try to write a status ended in: written, conflict, gone, forbidden, rejected, unavailable, crashed."""
 
 
+class Budget:
+    """So many writes a second over all services, some more at once.
+
+    One write is one reconcile of KServe's only worker, which does 25 to 45 a second.
+
+    Args:
+        rate: writes a second.
+        burst: writes at once.
+    """
+
+    def __init__(self, rate: float = 20.0, burst: int = 100) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._free_at = -math.inf
+
+    async def take(self) -> None:
+        """Wait for a write's turn; turns come in the order in which they are asked for."""
+        now = asyncio.get_running_loop().time()
+        self._free_at = max(self._free_at, now - self._burst / self._rate) + 1 / self._rate
+        if self._free_at > now:
+            await asyncio.sleep(self._free_at - now)
+
+
 class StatusWriter:
     """Carries out decisions. A request is only a name: what to write is decided when its turn comes."""
 
-    def __init__(self, api: Api, inventory: Inventory, recorder: EventRecorder, planner: Planner, metrics: Metrics) -> None:
+    def __init__(
+        self, api: Api, inventory: Inventory, recorder: EventRecorder, planner: Planner, metrics: Metrics, budget: Budget | None = None
+    ) -> None:
         self._api = api
         self._inventory = inventory
         self._recorder = recorder
         self._planner = planner
         self._metrics = metrics
-        self._queue: asyncio.Queue[str] = asyncio.Queue()
+        self._queue: asyncio.PriorityQueue[tuple[bool, int, str]] = asyncio.PriorityQueue()
+        self._number = itertools.count()
+        self._budget = budget or Budget()
         self._waiting: set[str] = set()
         self._writing = 0
         self._hurry = False
@@ -95,7 +127,7 @@ class StatusWriter:
         if uid not in self._waiting:
             self._waiting.add(uid)
             if uid not in self._busy:
-                self._queue.put_nowait(uid)
+                self._enqueue(uid)
 
     @property
     def idle(self) -> bool:
@@ -120,7 +152,7 @@ class StatusWriter:
 
     async def _work(self) -> None:
         while True:
-            uid = await self._queue.get()
+            _, _, uid = await self._queue.get()
             self._waiting.discard(uid)
             self._busy.add(uid)
             self._writing += 1
@@ -146,7 +178,11 @@ class StatusWriter:
         """The service has rested: it may be written again, and is, where that was asked for meanwhile."""
         self._busy.discard(uid)
         if uid in self._waiting:
-            self._queue.put_nowait(uid)
+            self._enqueue(uid)
+
+    def _enqueue(self, uid: str) -> None:
+        """Bad news goes before good news; of either, what came first."""
+        self._queue.put_nowait((not self._planner.is_urgent(uid), next(self._number), uid))
 
     async def _take_turn(self, uid: str) -> Turn:
         """Do what is to be done about one service, whatever comes of it."""
@@ -175,11 +211,12 @@ class StatusWriter:
         self._planner.done(uid, decision)
         if decision.notice:
             self._recorder.record(isvc, decision.notice)
-        return Turn(rest=PACE if decision.conditions else 0.0)
+        return Turn(rest=PACE if decision.conditions or decision.removed else 0.0)
 
     async def _write(self, isvc: InferenceService, decision: Decision) -> None:
-        if decision.conditions:
-            patch = status_patch(isvc, decision.conditions)
+        if decision.conditions or decision.removed:
+            await self._budget.take()
+            patch = status_patch(isvc, decision.conditions, decision.removed)
             after = await self._api.json_patch(INFERENCE_SERVICE_STATUS, isvc.namespace, isvc.name, patch)
             self._metrics.status_write("written")
             self._inventory.put_service(after)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from isvcwatch.core import overrides
+from isvcwatch.core.conditions import Condition
 from isvcwatch.core.derive import Derivation, derive, is_own_host
 from isvcwatch.core.objects import ComponentSpec, Container, DeploymentMode, Port, ReadyRoute, Runtime, RuntimeKey
 from isvcwatch.core.policy import ProbePolicy
@@ -496,6 +497,32 @@ class TestPolicy:
     def test_an_annotation_that_means_nothing_is_shown_as_ignored(self) -> None:
         (ignored,) = (source for source in derived(annotated(perod="5")).sources if source.field == "ignored")
         assert ignored.value == "isvcwatch.dev/perod"
+
+
+class TestGrace:
+    COMING = Condition("Ready", "False", "InProgress")
+
+    def patience_of(self, *conditions: Condition, server: Container | None = None, **annotations: str) -> int:
+        service = replace(annotated(**annotations), conditions=conditions, predictor=ComponentSpec(server=server or Container()))
+        return target_of(service).policy.patience
+
+    def test_a_service_that_is_coming_has_ten_minutes(self) -> None:
+        assert self.patience_of(self.COMING) == 60
+        assert "not Ready yet" in origin_of("startup failure threshold", isvc(conditions=(self.COMING,)))
+
+    def test_or_as_long_as_its_container_says(self) -> None:
+        assert self.patience_of(self.COMING, server=Container(startup=1200)) == 120
+        assert self.patience_of(self.COMING, server=Container(startup=5)) == 3
+
+    def test_what_kserve_calls_ready_is_to_be_proven_at_once(self) -> None:
+        assert self.patience_of(Condition("Ready", "True")) == 3
+        assert self.patience_of() == 3
+
+    def test_a_model_that_was_spoken_of_is_no_longer_new(self) -> None:
+        assert self.patience_of(self.COMING, Condition("ModelReady", "True")) == 3
+
+    def test_an_annotation_comes_first(self) -> None:
+        assert self.patience_of(self.COMING, startup_failure_threshold="7") == 7
 
 
 def test_a_target_carries_the_services_identity() -> None:

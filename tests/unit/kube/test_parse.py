@@ -181,6 +181,30 @@ def test_a_containers_own_readiness_route_and_the_names_of_its_ports_are_read() 
     )
 
 
+@pytest.mark.parametrize(
+    ("container", "seconds"),
+    [
+        ({}, 0.0),
+        ({"startupProbe": {"failureThreshold": 60, "periodSeconds": 5, "initialDelaySeconds": 10}}, 310.0),
+        ({"startupProbe": {"httpGet": {}}}, 30.0),
+        ({"readinessProbe": {"initialDelaySeconds": 45}}, 45.0),
+        ({"startupProbe": "soon", "readinessProbe": {"initialDelaySeconds": "45"}}, 0.0),
+        ({"startupProbe": {"failureThreshold": True, "periodSeconds": -1}}, 30.0),
+    ],
+)
+def test_how_long_a_container_may_take_to_start_is_read(container: Manifest, seconds: float) -> None:
+    service = parse.inference_service(sent({"predictor": {"containers": [container]}}))
+    assert service.predictor is not None
+    assert service.predictor.server.startup == seconds
+
+
+def test_a_stop_that_kserve_was_told_to_ignore_is_none_until_the_status_says_so() -> None:
+    ignored = {kserve.STOP: "true", "serving.kserve.io/disable-auto-update": "true"}
+    assert not parse.inference_service(sent(annotations=ignored, status=kserve.ready("iris", "models"))).stopped
+    assert parse.inference_service(sent(annotations=ignored, status=kserve.stopped())).stopped
+    assert parse.inference_service(sent(annotations={kserve.STOP: "true"})).stopped
+
+
 def test_a_transformer_in_the_predictors_pod_is_told_apart() -> None:
     spec = {"predictor": {"model": {"modelFormat": {"name": "x"}}, "containers": [{"name": "transformer-container", "args": ["--x"]}]}}
     service = parse.inference_service(sent(spec))

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from isvcwatch.core.conditions import Condition
 from isvcwatch.kube.parse import inference_service
 from isvcwatch.kube.patch import status_patch
 from tests.ground import kserve_status as kserve
-from tests.unit.builders import NOT_READY, READY, condition
-
-if TYPE_CHECKING:
-    from isvcwatch.core.conditions import Condition
+from tests.unit.builders import NOT_READY, READY, condition, isvc
 
 Json = Any
 OURS = condition("ModelReady", NOT_READY)
@@ -91,3 +89,10 @@ def test_the_patch_fails_where_the_object_has_changed_since_it_was_read() -> Non
     raw = kserve.isvc("iris", "models")
     raw["metadata"]["resourceVersion"] = "7"
     assert status_patch(inference_service(raw), [OURS])[0] == {"op": "replace", "path": "/metadata/resourceVersion", "value": "7"}
+
+
+def test_conditions_are_taken_away_from_the_last_to_the_first() -> None:
+    ours, live = Condition("ModelReady", "True"), Condition("ServerLive", "True")
+    there = (ours, Condition("Ready", "True"), None, live, Condition("ModelReady", "False"))
+    patch = status_patch(isvc(conditions=there), (), ("ModelReady", "ServerLive"))
+    assert patch[1:] == [{"op": "remove", "path": f"/status/conditions/{place}"} for place in (4, 3, 0)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from structlog.testing import capture_logs
 
-from isvcwatch.core.conditions import Status
+from isvcwatch.core.conditions import ConditionType, Status
 from isvcwatch.core.decide import Decision, Notice
 from isvcwatch.core.reasons import EventReason
 from isvcwatch.kube import errors
@@ -57,6 +57,9 @@ class Plan:
     def done(self, uid: str, decision: Decision) -> None:
         self.carried_out.append((uid, decision))
         self.decisions[uid].remove(decision)
+
+    def is_urgent(self, uid: str) -> bool:
+        return any(c.status == Status.FALSE for decision in self.decisions.get(uid, ()) for c in decision.conditions)
 
     # As an inventory's listener.
 
@@ -353,3 +356,26 @@ async def test_what_is_decided_goes_out_before_the_process_ends() -> None:
 async def test_what_can_not_go_out_in_time_is_left_to_the_next_process() -> None:
     async with writing(FakeApi({"json_patch": [errors.UnavailableError("away")]}), [SAY_UNREADY]) as stage:
         assert not await stage.writer.flush(1.0)
+
+
+async def test_the_fleets_writes_are_budgeted_and_bad_news_goes_first() -> None:
+    well, ill = [f"uid-of-well-{n}" for n in range(200)], [f"uid-of-ill-{n}" for n in range(20)]
+    api = FakeApi({"json_patch": [{}], "get": [lambda name, _: {**raw(f"uid-of-{name}", "100")}]})
+    async with writing(api, [SAY_READY], well) as stage:
+        for uid in ill:
+            stage.plan.decisions[uid] = [ACCUSE]
+            stage.writer.request(uid)
+        await asyncio.sleep(0.01)
+        assert len(stage.plan.carried_out) == 100
+        assert {uid for uid, _ in stage.plan.carried_out} >= set(ill)
+        await asyncio.sleep(2)
+        assert 135 <= len(stage.plan.carried_out) <= 145
+        await asyncio.sleep(5)
+        assert len(stage.plan.carried_out) == 220
+
+
+async def test_what_nobody_vouches_for_is_taken_away() -> None:
+    async with writing(FakeApi({"json_patch": [raw()]}), [Decision(removed=(ConditionType.MODEL_READY,))]) as stage:
+        await asyncio.sleep(0.1)
+        assert stage.counts.writes == {"written": 1}
+        assert stage.recorded.notices == []

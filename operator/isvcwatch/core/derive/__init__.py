@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from isvcwatch.core import overrides
-from isvcwatch.core.derive import address, dialect, naming
+from isvcwatch.core.derive import address, dialect, naming, patience
 from isvcwatch.core.derive.address import cluster_domain, is_own_host
 from isvcwatch.core.derive.containers import servers
 from isvcwatch.core.derive.naming import Named
@@ -66,18 +66,19 @@ class _Deriving:
         self.spec = isvc.predictor or ComponentSpec()
         self.predictor, self.collocated = servers(isvc, runtime, self.spec, "spec.predictor")
         self.transformer = servers(isvc, None, isvc.transformer, "spec.transformer")[0] if isvc.transformer else None
+        self.policy, self.policy_origins = patience.with_grace(isvc, asked, self.predictor.container, self.collocated)
 
     def target(self) -> Derivation:
         try:
             outcome = self._outcome()
         except _UnaskableError as error:
             outcome = error.outcome
-        policy = self.asked.policy
+        policy = self.policy
         for field in (f.name for f in fields(policy) if getattr(policy, f.name) is not None):
             self._from(
                 field.replace("_", " "),
                 f"{getattr(policy, field):g}",
-                "annotation" if field in self.asked.policy_fields else "settings",
+                "annotation" if field in self.asked.policy_fields else self.policy_origins.get(field, "settings"),
             )
         for name in self.asked.unknown:
             self._from("ignored", name, f"not an annotation of isvcwatch's: {', '.join(sorted(overrides.KNOWN))}")
@@ -94,7 +95,7 @@ class _Deriving:
             behind = address.behind(isvc, found.url, self._exposed(Component.PREDICTOR).container)
             if behind:
                 hops.append(self._hop(Component.PREDICTOR, behind, hops[0]))
-        return Target(isvc.uid, isvc.namespace, isvc.name, tuple(hops), self.asked.policy)
+        return Target(isvc.uid, isvc.namespace, isvc.name, tuple(hops), self.policy)
 
     def _entry(self, entry: Component) -> Address | None:
         if self.asked.url:

@@ -96,6 +96,7 @@ def _merged(theirs: Container, ours: Container) -> Container:
         environment={**theirs.environment, **ours.environment},
         ports=(*ours.ports, *(port for port in theirs.ports if port.number not in numbers)),
         ready=ours.ready or theirs.ready,
+        startup=ours.startup or theirs.startup,
     )
 
 
