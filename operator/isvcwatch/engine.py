@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from isvcwatch.client.transport import Transport
 from isvcwatch.client.transport.transport import MAX_AGE
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from isvcwatch.core.policy import ProbePolicy
     from isvcwatch.core.targets import Target
     from isvcwatch.probing.addresses import AddressPolicy
+
+
+DOUBT: Final = 1.0
+"""Seconds between two looks at whether the fleet is well again."""
 
 
 class Engine:
@@ -64,6 +68,12 @@ class Engine:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.scheduler.run(), name="scheduler")
             group.create_task(self._garbage.run(), name="garbage")
+            group.create_task(self._doubt(), name="doubt")
+
+    async def _doubt(self) -> None:
+        while True:
+            await asyncio.sleep(DOUBT)
+            self.watcher.doubts()
 
     async def aclose(self) -> None:
         """Close the connections; after `run` has ended."""
@@ -92,4 +102,5 @@ class Engine:
             stalled=self.scheduler.lateness.stalled,
             collections=self._garbage.collections,
             collecting=self._garbage.seconds,
+            impaired=self.watcher.impaired,
         )

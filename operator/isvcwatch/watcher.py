@@ -5,6 +5,7 @@ Knows no API server and no HTTP: the schedule and the writer are given to it.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
@@ -14,6 +15,7 @@ import structlog
 from isvcwatch.core.conditions import Status, timestamp
 from isvcwatch.core.decide import Record, decide, seed, told, unsay
 from isvcwatch.core.derive import derive
+from isvcwatch.core.gate import Gate, is_silence
 from isvcwatch.core.health import Finding, Health
 from isvcwatch.core.objects import DeploymentMode
 from isvcwatch.core.reasons import Reason
@@ -40,6 +42,12 @@ class Schedule(Protocol):
     def remove(self, uid: str) -> None:
         """Probe it no longer."""
 
+    wells: int
+    """Rounds so far that found their model ready."""
+
+    calm: bool
+    """Whether no verdict is to be confirmed quickly, since none is given."""
+
 
 @dataclass(frozen=True, slots=True)
 class Watched:
@@ -62,16 +70,28 @@ class Watcher:
     """Keeps a record of each service; asks for a write when the object doesn't say what the record holds."""
 
     def __init__(
-        self, defaults: ProbePolicy, schedule: Schedule, request_write: Callable[[str], None], clock: Callable[[], datetime]
+        self,
+        defaults: ProbePolicy,
+        schedule: Schedule,
+        request_write: Callable[[str], None],
+        clock: Callable[[], datetime],
+        seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._defaults = defaults
         self._schedule = schedule
         self._request_write = request_write
         self._clock = clock
+        self._seconds = seconds
+        self._gate = Gate()
         self._watched: dict[str, Watched] = {}
 
     def __iter__(self) -> Iterator[Watched]:
         return iter(self._watched.values())
+
+    @property
+    def impaired(self) -> bool:
+        """Whether the watcher doubts itself: no model is accused of silence."""
+        return self._gate.is_closed
 
     def counts(self) -> Counter[str]:
         """How many services are probed, skipped and misconfigured."""
@@ -110,12 +130,44 @@ class Watcher:
             return None
         before = watched.record.health
         health = before.observe(found, target.policy)
+        if health is not before and self._is_held(before, health):
+            return before
         if health is not before:
             self._watched[target.uid] = replace(watched, record=replace(watched.record, health=health))
             if not health.same_verdicts(before):
                 self._log_turns(watched, health)
                 self._say(target.uid)
         return health
+
+    def _is_held(self, before: Health, after: Health) -> bool:
+        """Whether a model is not to be accused of silence, since most of the fleet has fallen silent with it."""
+        held, latest = before.model_ready, after.model_ready.verdict if after.model_ready.latest is None else after.model_ready.latest
+        if held.verdict is None or held.verdict.status is not Status.TRUE or latest is None or not is_silence(latest):
+            return False
+        now, wells = self._seconds(), self._schedule.wells
+        if held.latest is None:
+            self._gate.fell_silent(now, wells)
+        was = self.impaired
+        holds = self._gate.holds(now, wells)
+        self._say_impaired(was)
+        return holds and after.model_ready.verdict is not held.verdict
+
+    def doubts(self) -> None:
+        """See whether the fleet is well again; called now and then, since nothing is judged that has not changed."""
+        was = self.impaired
+        if was:
+            self._gate.holds(self._seconds(), self._schedule.wells)
+            self._say_impaired(was)
+
+    def _say_impaired(self, was: bool) -> None:
+        """Say when the watcher begins to doubt itself, when it tells all the same, and when that is over; once each."""
+        self._schedule.calm = self.impaired
+        if self.impaired and not was:
+            log.error(
+                "watcher_impaired", why="most models have fallen silent at once", so="none is called False for that until some answer"
+            )
+        elif was and not self.impaired:
+            log.warning("watcher_recovered" if self._gate.closed_since is None else "mass_outage", so="verdicts are given again")
 
     # What is said.
 

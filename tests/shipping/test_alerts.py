@@ -91,7 +91,8 @@ def test_every_metric_and_label_in_the_rules_is_one_that_the_operator_has() -> N
     served = Metrics(lambda: [ModelSample("shop", "ranker", "False", "ModelNotReady")], dict).exposition().decode()
     text = str(RULE["spec"])
     named = set(re.findall(r"\bisvcwatch_\w+", text))
-    assert named == {"isvcwatch_model_ready"}
+    assert named == {"isvcwatch_model_ready", "isvcwatch_watcher_impaired"}
+    assert "isvcwatch_watcher_impaired 0.0" in served
     assert 'isvcwatch_model_ready{name="ranker",namespace="shop",reason="ModelNotReady"} 0.0' in served
 
 

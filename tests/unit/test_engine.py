@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from isvcwatch.core.conditions import Status
 from isvcwatch.engine import Engine
 from isvcwatch.probing.addresses import AddressPolicy
-from tests.unit.builders import DEFAULTS, isvc
+from tests.unit.builders import ALL_WELL, DEFAULTS, isvc, saying
 from tests.unit.probing.loopback import answering, unused_port
 from tests.unit.probing.steady import steady_server
 
@@ -124,3 +124,14 @@ async def test_a_server_that_hangs_disturbs_no_other(hangs: bool) -> None:
         assert planned is not None
         reasons = {c.reason for c in planned[1].conditions}
         assert reasons == {"TimedOut"} if hangs else "ModelNotReady" in reasons
+
+
+async def test_a_fleet_that_falls_silent_at_once_is_not_accused_and_the_watcher_says_so() -> None:
+    async with stage() as on:
+        port = unused_port()
+        for number in range(12):
+            said = isvc(uid=str(number), name=str(number), address_url=f"http://127.0.0.1:{port}", conditions=saying(ALL_WELL))
+            on.engine.watcher.changed(said, None)
+        await on.until(lambda: on.samples()["isvcwatch_watcher_impaired", ""] == 1)
+        await asyncio.sleep(0.5)
+        assert on.requests == []

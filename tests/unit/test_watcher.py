@@ -43,6 +43,8 @@ class FakeSchedule:
 
     targets: dict[str, Target] = field(default_factory=dict)
     delays: list[float] = field(default_factory=list)
+    wells: int = 0
+    calm: bool = False
 
     def set(self, target: Target, delay: float = 0.0) -> None:
         self.targets[target.uid] = target
@@ -200,6 +202,71 @@ class TestRestart:
         assert repaired is not None
         assert [c.last_transition_time for c in repaired.conditions] == [LONG_AGO]
         assert repaired.notice is None
+
+
+class Doubting:
+    """A watcher of twenty models that are held to be ready."""
+
+    COUNT = 20
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.schedule = FakeSchedule()
+        self.watcher = Watcher(DEFAULTS, self.schedule, lambda _: None, lambda: NOON, lambda: self.now)
+        for number in range(self.COUNT):
+            self.watcher.changed(isvc(uid=str(number), name=f"m{number}", conditions=saying(ALL_WELL)), None)
+
+    def find(self, found: Round, rounds: int = 3, count: int = COUNT) -> None:
+        for _ in range(rounds):
+            for target in list(self.schedule.targets.values())[:count]:
+                self.watcher.observed(target, found)
+                self.schedule.wells += found.model_ready.status is Status.TRUE
+
+    @property
+    def accused(self) -> int:
+        return sum(self.watcher.is_urgent(str(number)) for number in range(self.COUNT))
+
+
+class TestSelfDoubt:
+    def test_where_all_fall_silent_at_once_nobody_is_accused(self) -> None:
+        fleet = Doubting()
+        with capture_logs() as lines:
+            fleet.find(ALL_REFUSED, rounds=10)
+        assert fleet.accused == 0
+        assert fleet.watcher.impaired
+        assert fleet.schedule.calm
+        assert [line["event"] for line in lines] == ["watcher_impaired"]
+
+    def test_when_they_answer_again_it_is_as_if_nothing_had_been(self) -> None:
+        fleet = Doubting()
+        fleet.find(ALL_REFUSED)
+        with capture_logs() as lines:
+            fleet.find(ALL_WELL)
+            fleet.watcher.doubts()
+        assert not fleet.watcher.impaired
+        assert not fleet.schedule.calm
+        assert fleet.accused == 0
+        assert [line["event"] for line in lines] == ["watcher_recovered"]
+
+    def test_an_outage_that_lasts_is_told_of_all(self) -> None:
+        fleet = Doubting()
+        fleet.find(ALL_REFUSED)
+        fleet.now += 300
+        with capture_logs() as lines:
+            fleet.find(ALL_REFUSED)
+        assert fleet.accused == fleet.COUNT
+        assert [line["event"] for line in lines if line["event"] != "transition"] == ["mass_outage"]
+
+    def test_a_few_are_accused(self) -> None:
+        fleet = Doubting()
+        fleet.schedule.wells = 1000
+        fleet.find(ALL_REFUSED, count=5)
+        assert fleet.accused == 5
+
+    def test_what_servers_answer_is_never_held(self) -> None:
+        fleet = Doubting()
+        fleet.find(round_of(NOT_READY))
+        assert fleet.accused == fleet.COUNT
 
 
 class TestAtZero:

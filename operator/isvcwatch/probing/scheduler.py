@@ -151,6 +151,10 @@ class Scheduler:
         prober: makes the rounds.
         judge: takes what a round found; returns the target's health then, None where the target is not known any more.
         metrics: counts.
+
+    Attributes:
+        wells: rounds so far that found their model ready.
+        calm: no verdict is to be confirmed quickly, since none is given.
     """
 
     def __init__(self, prober: Prober, judge: Callable[[Target, Round], Health | None], metrics: Metrics) -> None:
@@ -165,6 +169,8 @@ class Scheduler:
         self._silent: Lane[_Entry] = Lane(IN_FLIGHT, AT_ONE_HOST, partial(self._start_waiting, silent=True))
         self._at_once = MOST_AT_ONCE
         self.lateness = Lateness(TICK, self._loop.time())
+        self.wells = 0
+        self.calm = False
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -323,6 +329,8 @@ class Scheduler:
 
     def _take(self, entry: _Entry, found: Round, now: float) -> None:
         """A round counts: have it judged, and see when the next is due."""
+        if found.model_ready.status is Status.TRUE:
+            self.wells += 1
         entry.judged = now
         entry.silent = found.model_ready.reason in SILENT
         if entry.steady and found is entry.well:  # nothing new: nobody need be told
@@ -351,7 +359,7 @@ class Scheduler:
         entry.steady = pace.is_steady(health)
         entry.plan.unsure = pace.is_unsure(health, policy, down)
         entry.silence_tells = pace.silence_tells(health, policy)
-        delay = pace.delay(health, policy, down)
+        delay = policy.period if self.calm else pace.delay(health, policy, down)
         self._put(entry, _next_beat(entry, now) if delay == policy.period else max(now, entry.started + delay))
 
     def _give_up(self, under_way: _Round) -> None:

@@ -56,6 +56,7 @@ class EngineNumbers:
         stalled: seconds by which it was, in all.
         collections: collections of garbage made by hand.
         collecting: seconds that they took, in all.
+        impaired: the watcher doubts itself, and holds verdicts.
     """
 
     in_flight: int = 0
@@ -67,6 +68,7 @@ class EngineNumbers:
     stalled: float = 0.0
     collections: int = 0
     collecting: float = 0.0
+    impaired: bool = False
 
 
 class _Fleet(Collector):
@@ -126,6 +128,11 @@ class _Engine(Collector):
         yield CounterMetricFamily("isvcwatch_stalled_seconds", "Seconds by which it was", numbers.stalled)
         yield CounterMetricFamily("isvcwatch_garbage_collections", "Collections of garbage made at quiet moments", numbers.collections)
         yield CounterMetricFamily("isvcwatch_garbage_collection_seconds", "Seconds that they took", numbers.collecting)
+        yield GaugeMetricFamily(
+            "isvcwatch_watcher_impaired",
+            "1 while most models have fallen silent at once, and none is called False for that",
+            numbers.impaired,
+        )
 
 
 class Metrics:
