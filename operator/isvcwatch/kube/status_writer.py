@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import math
 import random
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -36,6 +37,8 @@ AT_ONCE: Final = 3
 """Conflicts in a row after which an object is tried again that soon; more are a fight, and it is put off longer and longer."""
 FIGHT: Final = 8
 """Conflicts in a row that are said, once."""
+REMEMBERED: Final = 4096
+"""Objects of which the latest write is remembered; the least recent is forgotten first."""
 ASIDE: Final = 60.0
 """Seconds in which an object is left alone after a bug in its way."""
 HURRIED: Final = 0.05
@@ -121,6 +124,7 @@ class StatusWriter:
         self._tries: dict[str, int] = {}
         self._complaints: dict[str, str] = {}
         self._set_aside: set[str] = set()
+        self._said: OrderedDict[str, tuple[tuple[tuple[str, str, str], ...], int]] = OrderedDict()
 
     def request(self, uid: str) -> None:
         """Something is to be said about this service. Requests for one that waits already are the same request."""
@@ -211,7 +215,24 @@ class StatusWriter:
         self._planner.done(uid, decision)
         if decision.notice:
             self._recorder.record(isvc, decision.notice)
-        return Turn(rest=PACE if decision.conditions or decision.removed else 0.0)
+        return Turn(rest=self._rest_after(isvc, decision) if decision.conditions or decision.removed else 0.0)
+
+    def _rest_after(self, isvc: InferenceService, decision: Decision) -> float:
+        """How long an object rests after a write: longer and longer where the same is written again and again, since others undo it."""
+        said = tuple((c.type, c.status, c.reason) for c in decision.conditions)
+        before, times = self._said.pop(isvc.uid, ((), 0))
+        times = times + 1 if said == before else 0
+        self._said[isvc.uid] = said, times
+        if len(self._said) > REMEMBERED:
+            self._said.popitem(last=False)
+        if times == FIGHT:
+            self._say_fight(isvc)
+        return PACE if times <= AT_ONCE else max(PACE, pause(times - AT_ONCE))
+
+    @staticmethod
+    def _say_fight(isvc: InferenceService) -> None:
+        so = "our writes are put off longer and longer; is another isvcwatch running?"
+        log.warning("written_by_others_too", namespace=isvc.namespace, name=isvc.name, so=so)
 
     async def _write(self, isvc: InferenceService, decision: Decision) -> None:
         if decision.conditions or decision.removed:
@@ -250,7 +271,7 @@ class StatusWriter:
         tries = self._tries[isvc.uid] = self._tries.get(isvc.uid, 0) + 1
         rest = random.uniform(*CONFLICT_REST)  # noqa: S311 -- jitter
         if tries == FIGHT:
-            log.warning("written_by_others_too", namespace=isvc.namespace, name=isvc.name, so="our writes are put off longer and longer")
+            self._say_fight(isvc)
         return Turn(again=True, rest=rest if tries <= AT_ONCE else max(rest, pause(tries - AT_ONCE)))
 
     def _retry(self, isvc: InferenceService, error: errors.KubeError) -> Turn:

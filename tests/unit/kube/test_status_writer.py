@@ -312,7 +312,7 @@ async def test_a_fight_over_an_object_is_put_off_longer_and_longer_and_said_once
     with capture_logs() as lines:
         async with writing(FakeApi({"json_patch": [errors.ConflictError("moved")], "get": [raw()]}), [SAY_UNREADY]) as stage:
             await asyncio.sleep(60)
-            assert stage.api.verbs().count("json_patch") <= 12
+            assert stage.api.verbs().count("json_patch") <= 17
     assert [line["event"] for line in lines] == ["written_by_others_too"]
     assert lines[0]["name"] == "iris"
 
@@ -379,3 +379,21 @@ async def test_what_nobody_vouches_for_is_taken_away() -> None:
         await asyncio.sleep(0.1)
         assert stage.counts.writes == {"written": 1}
         assert stage.recorded.notices == []
+
+
+async def test_what_others_undo_again_and_again_is_written_less_and_less_often_and_said_once() -> None:
+    with capture_logs() as lines:
+        async with writing(FakeApi({"json_patch": [raw()]}), [SAY_READY] * 100) as stage:
+            for _ in range(120):
+                stage.writer.request("uid-of-iris")
+                await asyncio.sleep(1)
+            assert 10 <= len(stage.plan.carried_out) <= 24
+    assert [line["event"] for line in lines] == ["written_by_others_too"]
+
+
+async def test_what_turns_again_and_again_is_written_each_time() -> None:
+    async with writing(FakeApi({"json_patch": [raw()]}), [SAY_READY, SAY_UNREADY] * 20) as stage:
+        for _ in range(45):
+            stage.writer.request("uid-of-iris")
+            await asyncio.sleep(1)
+        assert len(stage.plan.carried_out) == 40
