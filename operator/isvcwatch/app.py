@@ -21,6 +21,7 @@ from isvcwatch.kube.resync import Resync
 from isvcwatch.kube.status_writer import StatusWriter
 from isvcwatch.kube.watch import Watch
 from isvcwatch.probing.addresses import AddressPolicy
+from isvcwatch.settings import OMIT
 from isvcwatch.telemetry.http import HttpServer
 
 if TYPE_CHECKING:
@@ -58,7 +59,13 @@ class Operator:
         api = Api(connection)
         self._inventory = Inventory()
         addresses = AddressPolicy(settings.allow_cidrs, connection.server_addresses())
-        self._engine = Engine(settings.policy, addresses, self._request_write, trust=functools.partial(trusting, settings.ca_bundles))
+        self._engine = Engine(
+            settings.policy,
+            addresses,
+            self._request_write,
+            trust=functools.partial(trusting, settings.ca_bundles),
+            omit_unknown=settings.unknown_conditions == OMIT,
+        )
         metrics = self._engine.metrics
         self._recorder = EventRecorder(api, metrics)
         self._writer = StatusWriter(api, self._inventory, self._recorder, self._engine.watcher, metrics)

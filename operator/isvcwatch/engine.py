@@ -39,6 +39,7 @@ class Engine:
         request_write: takes the UID of a service about which something is to be said.
         trust: makes a context that checks servers' certificates.
         max_age: seconds after which a kept connection is renewed.
+        omit_unknown: leave Unknown off the objects.
         clock: the time of day.
 
     Attributes:
@@ -55,12 +56,13 @@ class Engine:
         *,
         trust: Callable[[], ssl.SSLContext] = ssl.create_default_context,
         max_age: float = MAX_AGE,
+        omit_unknown: bool = False,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._transport = Transport(guard=addresses.objection, tls=trust(), max_age=max_age)
         self.metrics = Metrics(self._samples, self._counts, self._numbers)
         self.scheduler = Scheduler(Prober(self._transport, self.metrics), self._judge, self.metrics)
-        self.watcher = Watcher(policy, self.scheduler, request_write, clock)
+        self.watcher = Watcher(policy, self.scheduler, request_write, clock, omit_unknown=omit_unknown)
         self._garbage = Garbage(lambda: self.scheduler.in_flight)
 
     async def run(self) -> None:

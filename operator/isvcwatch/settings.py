@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 ENVIRONMENT_PREFIX: Final = "ISVCWATCH_"
 
+WRITE: Final = "write"
+OMIT: Final = "omit"
+"""What is done about conditions that are Unknown."""
+
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOG_FORMATS: Final = ("json", "console")
 
@@ -43,6 +47,7 @@ class Settings:
         context: its context to use; empty for the current one.
         namespaces: those to watch; empty for all.
         policy: how services are probed that don't say otherwise.
+        unknown_conditions: "write", or "omit" to leave Unknown off the objects.
         resync: seconds between two complete lists of what is watched.
         allow_cidrs: ranges that targets may be in, whatever they are.
         ca_bundles: files of certificates in PEM, of authorities that are trusted beside the system's.
@@ -56,6 +61,7 @@ class Settings:
     context: str = ""
     namespaces: tuple[str, ...] = ()
     policy: ProbePolicy = field(default_factory=ProbePolicy)
+    unknown_conditions: str = WRITE
     resync: float = 60.0
     allow_cidrs: tuple[IPv4Network | IPv6Network, ...] = ()
     ca_bundles: tuple[str, ...] = ()
@@ -187,6 +193,7 @@ RUN_OPTIONS: Final = (
     *CLUSTER_OPTIONS,
     Option("namespace", "NAME", "namespace to watch; may be repeated; all where none is named", namespace, many=True),
     *POLICY_OPTIONS,
+    Option("unknown-conditions", "WHAT", "write, or omit to leave Unknown off the objects (default write)", one_of(WRITE, OMIT)),
     Option("resync", "SECONDS", "time between two complete lists of what is watched (default 60)", _duration_from(1.0)),
     Option("allow-cidr", "CIDR", "range that targets may be in, whatever it is; may be repeated", network, many=True),
     CA_BUNDLE,

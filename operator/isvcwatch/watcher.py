@@ -76,12 +76,15 @@ class Watcher:
         request_write: Callable[[str], None],
         clock: Callable[[], datetime],
         seconds: Callable[[], float] = time.monotonic,
+        *,
+        omit_unknown: bool = False,
     ) -> None:
         self._defaults = defaults
         self._schedule = schedule
         self._request_write = request_write
         self._clock = clock
         self._seconds = seconds
+        self._omit_unknown = omit_unknown
         self._gate = Gate()
         self._watched: dict[str, Watched] = {}
 
@@ -179,7 +182,7 @@ class Watcher:
             return (watched.isvc, decision) if decision else None
         if watched is None or watched.record is None:
             return None
-        decision = decide(watched.record, watched.isvc, timestamp(self._clock()))
+        decision = decide(watched.record, watched.isvc, timestamp(self._clock()), omit_unknown=self._omit_unknown)
         return (watched.isvc, decision) if decision else None
 
     def is_urgent(self, uid: str) -> bool:

@@ -53,6 +53,7 @@ RIGHT: list[tuple[str, str, str, Any]] = [
     ("edge-period", "500ms", "edge_period", 0.5),
     ("slow-period", "5m", "slow_period", 300.0),
     ("resync", "2m", "resync", 120.0),
+    ("unknown-conditions", "Omit", "unknown_conditions", "omit"),
     ("allow-cidr", "10.0.0.0/8", "allow_cidrs", (ip_network("10.0.0.0/8"),)),
     ("allow-cidr", "::1", "allow_cidrs", (ip_network("::1/128"),)),
     ("ca-bundle", str(CERT), "ca_bundles", (str(CERT),)),

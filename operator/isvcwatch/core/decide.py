@@ -90,7 +90,7 @@ def seed(isvc: InferenceService, now: str) -> Record:
     return Record(Health.seeded(verdicts), told.status if told else None, again)
 
 
-def decide(record: Record, isvc: InferenceService, now: str) -> Decision:
+def decide(record: Record, isvc: InferenceService, now: str, *, omit_unknown: bool = False) -> Decision:
     """What to write and to tell, so that the object says what the record holds.
 
     A condition is written when its status or its reason differs from what is there, or when somebody broke it: without its severity
@@ -101,11 +101,17 @@ def decide(record: Record, isvc: InferenceService, now: str) -> Decision:
         record: what is held to be so.
         isvc: the object as it stands.
         now: this moment as `conditions.timestamp` gives it.
+        omit_unknown: leave Unknown off the object, and say it by Events and metrics alone.
     """
-    wanted = (_wanted(kind, verdict, isvc.condition(kind), now) for kind, verdict in record.health.verdicts())
+    omitted = {kind for kind, verdict in record.health.verdicts() if omit_unknown and verdict.status is Status.UNKNOWN}
+    verdicts = [(kind, verdict) for kind, verdict in record.health.verdicts() if kind not in omitted]
+    wanted = (_wanted(kind, verdict, isvc.condition(kind), now) for kind, verdict in verdicts)
     conditions = tuple(c for c in wanted if c is not None)
     model = next((c for c in conditions if c.type == ConditionType.MODEL_READY), isvc.condition(ConditionType.MODEL_READY))
-    return Decision(conditions, _notice(record, model.last_transition_time if model else now))
+    # What is left off the object has no time there: told first, it is one turn, whichever process tells it.
+    since = model.last_transition_time if model else "" if omitted and record.announced is None else now
+    removed = tuple(kind for kind in ConditionType if kind in omitted and isvc.condition(kind) is not None)
+    return Decision(conditions, _notice(record, since), removed)
 
 
 def unsay(isvc: InferenceService) -> Decision:

@@ -134,6 +134,26 @@ class TestConditions:
         assert Decision(notice=Notice(EventReason.MODEL_UNREADY, Status.FALSE, "ModelNotReady", ""))
 
 
+class TestOmittedUnknown:
+    def test_unknown_is_left_off_the_object_and_told_all_the_same(self) -> None:
+        decision = decide(holding(round_of(DENIED)), isvc(), NOW, omit_unknown=True)
+        assert ConditionType.MODEL_READY not in {c.type for c in decision.conditions}
+        assert decision.notice is not None
+        assert decision.notice.reason is EventReason.MODEL_UNKNOWN
+
+    def test_a_condition_that_becomes_unknown_is_taken_away(self) -> None:
+        decision = decide(holding(round_of(DENIED), Status.TRUE), with_conditions(*saying(ALL_WELL)), NOW, omit_unknown=True)
+        assert decision.removed == (ConditionType.MODEL_READY,)
+        assert decision.notice is not None
+
+    def test_told_by_another_process_it_is_the_same_turn(self) -> None:
+        first, second = (decide(holding(round_of(DENIED)), isvc(), now, omit_unknown=True).notice for now in (LONG_AGO, NOW))
+        assert first == second
+
+    def test_what_is_known_is_written_as_ever(self) -> None:
+        assert decide(holding(ALL_WELL), isvc(), NOW, omit_unknown=True) == decide(holding(ALL_WELL), isvc(), NOW)
+
+
 class TestNotices:
     @pytest.mark.parametrize(
         ("announced", "found", "told_as"),
