@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from typing import TYPE_CHECKING, Final
 
@@ -9,6 +10,7 @@ import httpx
 
 from isvcwatch.client.transport import Transport
 from isvcwatch.client.transport.asks import DEFAULT_PORTS
+from isvcwatch.client.transport.transport import IN_USE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +40,7 @@ class Ways(httpx.AsyncBaseTransport):
         self._http2 = http2
         self._proxies = proxies if proxies.http or proxies.https else None
         self._others: dict[tuple[Proxy | None, bool], httpx.AsyncHTTPTransport] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
         if http2:
             self._made(None, secure=False)  # says at once where h2 is not installed
 
@@ -50,12 +53,14 @@ class Ways(httpx.AsyncBaseTransport):
 
         Raises:
             ValueError: there are no certificates to check the server by.
+            RuntimeError: it is in use on another event loop.
             httpx.ProxyError: the environment names a proxy that can't be used.
             httpx.TransportError: there is no answer.
         """
         proxy = self._proxy(request.url)
         if proxy is None and not self._http2:
             return await self.own.handle_async_request(request)
+        self._look_where()
         secure = request.url.scheme == _SECURE
         transport = self._others.get((proxy, secure)) or self._made(proxy, secure, request)
         return await transport.handle_async_request(request)
@@ -63,8 +68,20 @@ class Ways(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Closes all connections."""
         await self.own.aclose()
+        self._look_where()
         for transport in self._others.values():
             await transport.aclose()
+
+    def _look_where(self) -> None:
+        """Drops httpx's transports where another event loop runs than when they were made: their connections and locks belong to that."""
+        running = asyncio.get_running_loop()
+        if running is self._loop:
+            return
+        if self._loop is not None:
+            if self._loop.is_running():
+                raise RuntimeError(IN_USE)
+            self._others.clear()
+        self._loop = running
 
     def _proxy(self, url: httpx.URL) -> Proxy | None:
         if self._proxies is None:

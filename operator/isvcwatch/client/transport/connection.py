@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Protocol, cast
 
 from isvcwatch.client.transport.errors import LostError, WireError
@@ -46,7 +47,7 @@ class Connection(asyncio.Protocol):
         heard: whether anything has come for the exchange under way.
     """
 
-    __slots__ = ("_blocked", "_carried", "_owner", "_parser", "_wire", "endpoint", "expires", "heard", "open", "since", "used")
+    __slots__ = ("_blocked", "_carried", "_owner", "_parser", "_tcp", "_wire", "endpoint", "expires", "heard", "open", "since", "used")
 
     def __init__(self, endpoint: Endpoint, owner: Owner) -> None:
         self.endpoint = endpoint
@@ -56,6 +57,7 @@ class Connection(asyncio.Protocol):
         self._owner = owner
         self._carried: Carried | None = None
         self._parser = AnswerParser()
+        self._tcp: asyncio.BaseTransport | None = None
         self._wire: asyncio.Transport | None = None
         self._blocked: asyncio.Future[None] | None = None
 
@@ -99,10 +101,23 @@ class Connection(asyncio.Protocol):
         if self._wire is not None:
             self._wire.abort()
 
+    def abandon(self) -> None:
+        """Close it although its event loop is closed; nothing is told to anybody."""
+        self.open = False
+        self._carried = None
+        # asyncio closes the socket in its loop's next turn, and there will be none. uvloop has closed it with the loop.
+        lost = getattr(self._tcp, "_call_connection_lost", None)
+        if lost is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self.abort()
+            with contextlib.suppress(RuntimeError):
+                lost(None)
+
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The TCP connection is there."""
+        self._tcp = transport
         self._wire = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:

@@ -63,7 +63,7 @@ class _Entry:
 
 
 class Names:
-    """Looks names up, for one event loop."""
+    """Looks names up, for one event loop at a time."""
 
     def __init__(self, lookup: Lookup | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._lookup = lookup or system_lookup
@@ -107,6 +107,11 @@ class Names:
         if entry.error is not None:
             raise type(entry.error)(str(entry.error), Phase.NAME)
         return entry.addresses
+
+    def moved(self) -> None:
+        """Another event loop is used from now on: who waited on the one before waits no more."""
+        for entry in self._entries.values():
+            entry.waiting = None
 
     def close(self) -> None:
         """Let the threads go as they end their lookups."""

@@ -44,6 +44,9 @@ SHED: Final = 64
 """Free connections that are closed when descriptors have run out."""
 
 
+IN_USE: Final = "it is in use on another event loop, which is running: make one for each loop"
+
+
 def descriptors() -> int:
     """How many the process may have open."""
     try:
@@ -167,7 +170,9 @@ EARLY: Final = 0.001
 
 
 class Transport(httpx.AsyncBaseTransport):
-    """Carries the fleet's probes, and the public client's requests. Made inside the event loop that it is used on, or before any.
+    """Carries the fleet's probes, and the public client's requests. It may be made anywhere, and is used on one event loop at a time.
+
+    On another loop it starts anew: connections of the loop before are closed.
 
     Args:
         guard: told an address and whether the host is the asker's own, right before connecting; says why not to, or "".
@@ -204,10 +209,15 @@ class Transport(httpx.AsyncBaseTransport):
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
-        """The event loop that it is used on."""
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-        return self._loop
+        """The event loop that it is used on, which is the running one.
+
+        Raises:
+            RuntimeError: it is in use on another one.
+        """
+        running = asyncio.get_running_loop()
+        if running is not self._loop:
+            self._move(running)
+        return running
 
     @property
     def open(self) -> int:
@@ -284,10 +294,28 @@ class Transport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close every connection, the busy ones as well."""
+        if self._loop is not asyncio.get_running_loop() and self._loop is not None and self._loop.is_closed():
+            self._move(asyncio.get_running_loop())
         for connection in list(self._open):
             connection.abort()
         self._names.close()
         await asyncio.sleep(0)  # the loop closes the sockets in its next turn
+
+    def _move(self, loop: asyncio.AbstractEventLoop) -> None:
+        left = self._loop
+        if left is not None and left.is_running():
+            raise RuntimeError(IN_USE)
+        self._loop = loop
+        if left is None:
+            return
+        for connection in list(self._open):
+            if left.is_closed():
+                connection.abandon()
+            else:
+                connection.abort()
+        self._open.clear()
+        self._pool = Pool()
+        self._names.moved()
 
     # For exchanges.
 
