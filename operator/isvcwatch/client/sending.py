@@ -16,6 +16,7 @@ import structlog
 from httpx._client import UseClientDefault
 
 from isvcwatch.client.config import as_timeout
+from isvcwatch.client.failures import explain
 from isvcwatch.client.headers import handed_on
 from isvcwatch.client.protocols import Answer
 from isvcwatch.client.protocols.urls import join_url, parse_base_url, take_userinfo, without_secrets
@@ -195,8 +196,13 @@ class Sender:
             phases = httpx.Timeout(limit) if deadline is None else httpx.Timeout(max(deadline - self._policy.clock(), 0.001))
             return self._logged(method, target, attempt(phases)) if self._config.verbose else attempt(phases)
 
-        async with _at_most(total):
-            return await self._policy.run(attempted, repeatable=method == "GET", deadline=deadline)
+        started = self._policy.clock()
+        try:
+            async with _at_most(total):
+                return await self._policy.run(attempted, repeatable=method == "GET", deadline=deadline)
+        except httpx.RequestError as error:
+            explain(error, method, target.url, limit, self._policy.clock() - started)
+            raise
 
     async def _logged(self, method: str, target: Target, sending: Coroutine[None, None, Answered]) -> Answered:
         started = time.perf_counter()
@@ -255,7 +261,7 @@ async def _at_most(total: float | None) -> AsyncIterator[None]:
     except TimeoutError as error:
         if not watch.expired():
             raise
-        raise httpx.ReadTimeout(f"no complete answer within {total:g} s") from error
+        raise httpx.ReadTimeout("") from error  # told in full where the URL is known
 
 
 def _ms_since(started: float) -> float:
