@@ -147,13 +147,18 @@ class Sender:
 
     async def ask(self, target: Target, headers: HeaderTypes, limit: CallTimeout) -> Reply:
         """GET, retried as a question may be; the body is read to `ANSWER_LIMIT`."""
-        own = self._ways.own if self._ways is not None and self._is_plain(target) and self._ways.by_own(target.url) else None
+        ways = self._ways if self._ways is not None and self._is_plain(target) and self._ways.by_own(target.url) else None
 
         async def attempt(phases: httpx.Timeout) -> Reply:
-            if own is None:
+            if ways is None:
                 return _reply(await _bounded(await self._sent("GET", target, handed_on(headers), None, phases)))
-            journey = self._journey(own, target, headers)
-            return await _heard(await travel(own, journey, phases.as_dict(), ANSWER_LIMIT), journey.request)
+            journey = self._journey(ways.own, target, headers)
+            limits = phases.as_dict()
+            turns = await ways.turn(journey.request, limits["pool"])
+            try:
+                return await _heard(await travel(ways.own, journey, limits, ANSWER_LIMIT), journey.request)
+            finally:
+                turns.release()
 
         return await self._run("GET", target, limit, attempt)
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from isvcwatch.client.proxies import Proxies, Proxy
 
+AT_ONCE: Final = 100
+"""Requests under way by our own transport, as many as httpx's has connections; further ones wait in the order of their coming."""
+
 _SECURE: Final = "https"
 
 
@@ -40,6 +43,7 @@ class Ways(httpx.AsyncBaseTransport):
         self._http2 = http2
         self._proxies = proxies if proxies.http or proxies.https else None
         self._others: dict[tuple[Proxy | None, bool], httpx.AsyncHTTPTransport] = {}
+        self._turns = asyncio.Semaphore(AT_ONCE)
         self._loop: asyncio.AbstractEventLoop | None = None
         if http2:
             self._made(None, secure=False)  # says at once where h2 is not installed
@@ -47,6 +51,21 @@ class Ways(httpx.AsyncBaseTransport):
     def by_own(self, url: httpx.URL) -> bool:
         """Whether our own transport can carry a request to the URL."""
         return not self._http2 and self._proxy(url) is None
+
+    async def turn(self, request: httpx.Request, patience: float | None) -> asyncio.Semaphore:
+        """Waits until our own transport may carry one more request; release what is returned when that has ended.
+
+        Raises:
+            httpx.PoolTimeout: `patience` seconds have passed.
+        """
+        self._look_where()
+        turns = self._turns
+        try:
+            async with asyncio.timeout(patience if turns.locked() else None):
+                await turns.acquire()
+        except TimeoutError as error:
+            raise httpx.PoolTimeout(f"{AT_ONCE} requests are under way already", request=request) from error
+        return turns
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Sends a request.
@@ -59,7 +78,12 @@ class Ways(httpx.AsyncBaseTransport):
         """
         proxy = self._proxy(request.url)
         if proxy is None and not self._http2:
-            return await self.own.handle_async_request(request)
+            timeout = request.extensions.get("timeout") or {}
+            turns = await self.turn(request, timeout.get("pool"))
+            try:
+                return await self.own.handle_async_request(request)
+            finally:
+                turns.release()
         self._look_where()
         secure = request.url.scheme == _SECURE
         transport = self._others.get((proxy, secure)) or self._made(proxy, secure, request)
@@ -73,7 +97,7 @@ class Ways(httpx.AsyncBaseTransport):
             await transport.aclose()
 
     def _look_where(self) -> None:
-        """Drops httpx's transports where another event loop runs than when they were made: their connections and locks belong to that."""
+        """Drops httpx's transports where another event loop runs than when they were made: their connections and locks are that one's."""
         running = asyncio.get_running_loop()
         if running is self._loop:
             return
@@ -81,6 +105,7 @@ class Ways(httpx.AsyncBaseTransport):
             if self._loop.is_running():
                 raise RuntimeError(IN_USE)
             self._others.clear()
+            self._turns = asyncio.Semaphore(AT_ONCE)
         self._loop = running
 
     def _proxy(self, url: httpx.URL) -> Proxy | None:
