@@ -63,6 +63,8 @@ class Inventory:
         Returns:
             Whether anything changed.
         """
+        if self._is_held(raw):
+            return False
         isvc = _parsed(raw)
         if isvc is None or (isvc.uid in self._dead and _version(isvc.resource_version) <= self._dead[isvc.uid]):
             return False
@@ -165,6 +167,13 @@ class Inventory:
             and self._runtime_versions.get(key, -1) <= as_of
         ]
         return changes + sum(self.drop_runtime(key) for key in lacking)
+
+    def _is_held(self, raw: Mapping[str, Any]) -> bool:
+        """Whether the object is held in this very version: then it need not be parsed, as with nearly all of a complete list."""
+        metadata = _metadata(raw)
+        uid, version = metadata.get("uid"), metadata.get("resourceVersion")
+        held = self._services.get(uid) if isinstance(uid, str) else None
+        return held is not None and bool(version) and held.resource_version == version
 
     def _bury(self, uid: str, version: int) -> None:
         self._dead[uid] = max(version, self._dead.get(uid, -1))

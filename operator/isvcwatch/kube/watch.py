@@ -102,7 +102,10 @@ class Watch:
         """
         while not stop.is_set():
             began = time.monotonic()
-            why = await self._watched(resources, stop, started)
+            try:
+                why = await self._watched(resources, stop, started)
+            except Exception as error:  # noqa: BLE001 -- whatever ends it, it begins again
+                why = one_line(f"{type(error).__name__}: {error}")
             if stop.is_set():
                 return
             self.restarts = 1 if time.monotonic() - began > SETTLED else self.restarts + 1

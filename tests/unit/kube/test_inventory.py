@@ -142,6 +142,12 @@ def test_a_listeners_bug_does_not_keep_the_others_from_hearing(told: Told) -> No
     assert [(line["event"], line["name"]) for line in lines] == [("object_failed", "a"), ("object_failed", "b")]
 
 
+def test_an_object_that_is_held_in_this_very_version_is_not_parsed_again(inventory: Inventory, monkeypatch: pytest.MonkeyPatch) -> None:
+    inventory.put_service(service(version="5"))
+    monkeypatch.setattr(parse, "inference_service", None)
+    assert not inventory.put_service(service(version="5"))
+
+
 class TestVersions:
     def test_an_older_version_does_not_come_back(self, inventory: Inventory, told: Told) -> None:
         inventory.put_service(service(version="12", status=kserve.ready("iris", "models")))
