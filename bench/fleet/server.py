@@ -25,6 +25,14 @@ def _answer(status: str, body: bytes) -> bytes:
 READY: Final = _answer("200 OK", b'{"name":"model","ready":true}')
 NOT_READY: Final = _answer("503 Service Unavailable", b'{"error":"Model with name model is not ready."}')
 SERVER_READY: Final = _answer("200 OK", b'{"live":true,"ready":true}')
+UNKNOWN: Final = _answer("404 Not Found", b'{"error":"Model is not found."}')
+OWN: Final = b"/models/model-"
+"""What each of its models' routes has in it: `Fleet.models` names them so."""
+
+
+def _of_none(request: bytes) -> bytes:
+    """The answer to what is asked of none of its models."""
+    return UNKNOWN if b"/models/" in request else SERVER_READY
 
 
 class Kind(StrEnum):
@@ -96,9 +104,9 @@ class Connection(asyncio.Protocol):
             self._begun = b""
         kind = self._server.kind
         if kind is Kind.HEALTHY:
-            self._transport.write(READY)
+            self._transport.write(READY if OWN in data else _of_none(data))
         elif kind is Kind.FAILING:
-            self._transport.write(NOT_READY if b"/models/" in data else SERVER_READY)
+            self._transport.write(NOT_READY if OWN in data else _of_none(data))
         elif kind is Kind.SLOW:
             asyncio.get_running_loop().call_later(SLOWNESS, self._answer_late)
 

@@ -262,10 +262,9 @@ class _Climb:
     def _ask_the_impossible(self, model: Finding) -> None:
         """Before a first yes counts: whether the server says it to anything."""
         rung = self._ladder.impossible()
-        began = self._prober.clock()
 
         def came(answer: Answer | WireError) -> None:
-            found = self._read(rung, answer, began)
+            found = self._meant(rung, answer)
             if found is None:
                 self._end(None)
             elif isinstance(answer, WireError):
@@ -278,6 +277,7 @@ class _Climb:
             self._ladder.proof = True
             self._weigh(model)
         else:
+            self._prober.metrics.inquired()
             self._under_way.append(self._start(rung.ask, came))
 
     def _look_closer(self, model: Finding) -> None:
@@ -361,11 +361,14 @@ class _Climb:
         self._done(found)
 
     def _read(self, rung: Rung, came: Answer | WireError, began: float) -> Finding | None:
-        finding = _meaning(rung, came)
-        if isinstance(came, ExhaustedError):
-            self._prober.exhausted(came)
+        finding = self._meant(rung, came)
         self._prober.metrics.probe(finding.reason if finding else EXHAUSTED, self._prober.clock() - began)
         return finding
+
+    def _meant(self, rung: Rung, came: Answer | WireError) -> Finding | None:
+        if isinstance(came, ExhaustedError):
+            self._prober.exhausted(came)
+        return _meaning(rung, came)
 
 
 class _Joint:

@@ -117,7 +117,11 @@ class _Engine(Collector):
     def collect(self) -> Iterator[Metric]:
         """The families."""
         yield from (self.probes.family(), self.seconds.family(), self.lateness.family(), self.discarded.family(), self.looks.family())
-        yield CounterMetricFamily("isvcwatch_discovery_requests", "Requests that closer looks took", self.inquiries)
+        yield CounterMetricFamily(
+            "isvcwatch_discovery_requests",
+            "Requests of closer looks, and those that ask whether a server says yes to anything",
+            self.inquiries,
+        )
         numbers = self._numbers()
         yield GaugeMetricFamily("isvcwatch_rounds_in_flight", "Rounds under way", numbers.in_flight)
         yield GaugeMetricFamily("isvcwatch_rounds_waiting", "Rounds that are due and wait for a place", numbers.waiting)

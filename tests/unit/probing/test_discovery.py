@@ -96,6 +96,14 @@ async def test_a_guess_that_holds_costs_one_request() -> None:
     assert stage.metrics.inquiries == 0
 
 
+async def test_what_a_yes_without_a_name_means_is_asked_once_and_counted_as_no_answer_of_the_model() -> None:
+    stage = Stage({"/v2/models/iris/ready": Answer(200, b""), f"/v2/models/{NO_SUCH_MODEL}/ready": UNKNOWN}, guessed("v2"))
+    for _ in range(3):
+        assert told(await stage.model()) == (Status.TRUE, "ModelReady")
+    assert stage.asked_since(0).count(f"/v2/models/{NO_SUCH_MODEL}/ready") == 1
+    assert (dict(stage.metrics.probes), stage.metrics.inquiries) == ({"ModelReady": 3}, 1)
+
+
 async def test_a_server_that_lists_one_model_has_it_asked_by_that_name_from_then_on() -> None:
     stage = Stage(kserve("mnist", mnist=ready("mnist")))
     found = await stage.model()
