@@ -14,7 +14,7 @@ from bench.fleet.server import Kind, Server
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-ASKED = b"GET /v2/models/model/ready HTTP/1.1\r\nhost: fleet\r\n\r\n"
+ASKED = b"GET /v2/models/model-0/ready HTTP/1.1\r\nhost: fleet\r\n\r\n"
 LIVE = b"GET /v2/health/live HTTP/1.1\r\nhost: fleet\r\n\r\n"
 PATIENCE = 0.2
 
@@ -59,6 +59,11 @@ async def answer(place: tuple[str, int], *requests: bytes) -> list[bytes]:
 async def test_a_healthy_one_answers_request_after_request_on_a_kept_connection() -> None:
     async with serving() as (_, place):
         assert await answer(place, ASKED, ASKED, LIVE) == [b"HTTP/1.1 200 OK"] * 3
+
+
+async def test_a_model_of_another_name_is_none_of_its_own() -> None:
+    async with serving() as (_, place):
+        assert await answer(place, ASKED.replace(b"model-0", b"another")) == [b"HTTP/1.1 404 Not Found"]
 
 
 async def test_a_request_in_pieces_is_one_request() -> None:
