@@ -100,6 +100,25 @@ class ComponentSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Canary:
+    """A predictor beside the stable one, to which KServe's Standard mode gives a part of the traffic.
+
+    Attributes:
+        name: part of its Service's name.
+        spec: the predictor.
+        runtime: the runtime that it names; empty where KServe chooses.
+        traffic: percent, as the status has it; 0 until KServe has made it.
+        ready: what the status says of it.
+    """
+
+    name: str
+    spec: ComponentSpec
+    runtime: str = ""
+    traffic: int = 0
+    ready: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RuntimeKey:
     """Names a ServingRuntime, or, with an empty namespace, a ClusterServingRuntime."""
 
@@ -145,6 +164,7 @@ class InferenceService:
         component_urls: `status.components.<component>.address.url`, the in-cluster ones.
         predictor: None where the spec has none.
         transformer: None where the spec has none.
+        canaries: those of the spec.
         runtime: the runtime that KServe chose, else the one that the spec names.
         conditions: all that are there, ours or not, each at its place in the list; a malformed entry is None.
         has_status: whether there is a status object at all.
@@ -165,6 +185,7 @@ class InferenceService:
     component_urls: Mapping[str, str] = field(default_factory=dict)
     predictor: ComponentSpec | None = None
     transformer: ComponentSpec | None = None
+    canaries: tuple[Canary, ...] = ()
     runtime: RuntimeKey | None = None
     conditions: tuple[Condition | None, ...] | None = None
     has_status: bool = False

@@ -35,6 +35,8 @@ class Hop:
         ready_path: the path of the container's own readiness route; empty where it has none that is reached at `base_url`.
         has_model: whether a model is to be there; a server that is started without one has those that others add.
         may_sleep: whether nothing may listen without anything being wrong, since an autoscaler of others may have taken it to zero.
+        canary: the name of the canary that it is; empty where it is none.
+        grace: seconds from its first round in which it may still be starting, and doesn't count until it has answered that it is ready.
     """
 
     component: Component
@@ -49,6 +51,13 @@ class Hop:
     ready_path: str = ""
     has_model: bool = True
     may_sleep: bool = False
+    canary: str = ""
+    grace: float = 0.0
+
+    @property
+    def part(self) -> str:
+        """Which part of the service it is, for people."""
+        return f"canary {self.canary}" if self.canary else self.component
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from isvcwatch.core.conditions import Condition
-from isvcwatch.core.objects import ComponentSpec, Container, DeploymentMode, InferenceService, Port, ReadyRoute, Runtime, RuntimeKey
+from isvcwatch.core.objects import Canary, ComponentSpec, Container, DeploymentMode, InferenceService, Port, ReadyRoute, Runtime, RuntimeKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,6 +66,7 @@ def inference_service(raw: Mapping[str, Any]) -> InferenceService:
         component_urls={str(k): _text(_map(_map(components, k), "address"), "url") for k in components},
         predictor=_component(predictor) if predictor else None,
         transformer=_component(transformer) if transformer else None,
+        canaries=_canaries(spec, status),
         runtime=_runtime_key(status, predictor, _text(metadata, "namespace")),
         conditions=conditions,
         has_status=isinstance(raw.get("status"), dict),
@@ -148,6 +149,23 @@ def _component(raw: Mapping[str, Any]) -> ComponentSpec:
         has_storage=any(server.get(field) for field in STORAGE),
         server=_container(server),
         collocated=_collocated(raw),
+    )
+
+
+def _canaries(spec: Mapping[str, Any], status: Mapping[str, Any]) -> tuple[Canary, ...]:
+    """The canaries; what their status is goes by their name."""
+    said = {_text(item, "name"): item for item in _maps(status, "canaryStatuses")}
+    predictors = [predictor for item in _maps(spec, "canary") if (predictor := _map(item, "predictor"))]
+    return tuple(_canary(predictor, said.get(_text(predictor, "name"), {})) for predictor in predictors)
+
+
+def _canary(predictor: Mapping[str, Any], said: Mapping[str, Any]) -> Canary:
+    return Canary(
+        name=_text(predictor, "name"),
+        spec=_component(predictor),
+        runtime=_text(_map(predictor, "model"), "runtime"),
+        traffic=int(_number(said, "trafficPercent", 0)),
+        ready=said.get("ready") is True,
     )
 
 

@@ -189,7 +189,7 @@ def _none_listed(hop: Hop, server: str) -> Finding:
     return Finding(
         Status.UNKNOWN,
         Reason.MODEL_NAME_UNKNOWN,
-        f"{hop.base_url} lists no model ({server}), and the {hop.component} names none that it should have; models that are added by "
+        f"{hop.base_url} lists no model ({server}), and the {hop.part} names none that it should have; models that are added by "
         "TrainedModels are not watched",
     )
 

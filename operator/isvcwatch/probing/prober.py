@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from isvcwatch.client.protocols import Answer
     from isvcwatch.client.transport import Ask
-    from isvcwatch.core.targets import Component, Hop, Target
+    from isvcwatch.core.targets import Hop, Target
     from isvcwatch.probing.discovery import Cancellable, Learned
     from isvcwatch.probing.rungs import Rung
 
@@ -374,10 +374,11 @@ class _Climb:
 class _Joint:
     """A round of several hops: it ends once each has."""
 
-    __slots__ = ("_climbs", "_done", "_found", "_plan")
+    __slots__ = ("_climbs", "_clock", "_done", "_found", "_plan")
 
     def __init__(self, prober: Prober, plan: Plan, done: Done, doubt_after: float, doubt: Callable[[], None] | None) -> None:
         self._plan = plan
+        self._clock = prober.clock
         self._done = done
         self._found: dict[int, Round] = {}
         self._climbs = [
@@ -400,13 +401,12 @@ class _Joint:
             self._done(self._worst())
 
     def _worst(self) -> Round:
+        now = self._clock()
         for number, ladder in enumerate(self._plan.ladders):
             found = self._found[number]
-            if found.model_ready.status is not Status.TRUE:
-                component = ladder.hop.component
-                return Round(
-                    _naming(found.server_live, component), _naming(found.server_ready, component), _naming(found.model_ready, component)
-                )
+            if found.model_ready.status is not Status.TRUE and not ladder.is_starting(now):
+                part = ladder.hop.part
+                return Round(_naming(found.server_live, part), _naming(found.server_ready, part), _naming(found.model_ready, part))
         return self._found[0]
 
 
@@ -445,11 +445,11 @@ def _as_ready_as_live(live: Finding) -> Finding:
 
 
 @overload
-def _naming(finding: Finding, component: Component) -> Finding: ...
+def _naming(finding: Finding, part: str) -> Finding: ...
 @overload
-def _naming(finding: None, component: Component) -> None: ...
-def _naming(finding: Finding | None, component: Component) -> Finding | None:
+def _naming(finding: None, part: str) -> None: ...
+def _naming(finding: Finding | None, part: str) -> Finding | None:
     """The finding, naming which part of the service it is about, unless all is well."""
     if finding is None or finding.status is Status.TRUE:
         return finding
-    return Finding(finding.status, finding.reason, f"{component}: {finding.message}")
+    return Finding(finding.status, finding.reason, f"{part}: {finding.message}")

@@ -89,7 +89,7 @@ class Rung:
         except WireError as error:
             self.known = failures.finding(error, self.url)
         except ValueError as error:
-            self.known = Finding(Status.UNKNOWN, Reason.INVALID_ADDRESS, f"the {hop.component} can't be asked: {error}")
+            self.known = Finding(Status.UNKNOWN, Reason.INVALID_ADDRESS, f"the {hop.part} can't be asked: {error}")
 
     def read(self, came: Answer | WireError) -> Finding | None:
         """What came back, as a finding; None where the watcher itself could not ask, which says nothing about the server.
@@ -140,6 +140,7 @@ class Ladder:
         "_looked_at",
         "_pace",
         "_server",
+        "_since",
         "_was_well",
         "_well",
         "asked_as_well",
@@ -160,6 +161,7 @@ class Ladder:
         self._look_due = self._looked_at = -math.inf
         self._pace = LOOK_AGAIN
         self._was_well = False
+        self._since: float | None = None
         self.looker: object = None
         self.derived = self.hop = hop
         self.proof: bool | None = None
@@ -185,6 +187,12 @@ class Ladder:
         if self._well is None or self._well.model_ready is not model:
             self._well = ALL_WELL if model is WELL[Reason.MODEL_READY] else Round(*SERVES, model)
         return self._well
+
+    def is_starting(self, now: float) -> bool:
+        """Whether it may still be starting: it has never been well since it was first asked, and its time for that is not over."""
+        if self._since is None:
+            self._since = now
+        return not self._was_well and now - self._since < self.derived.grace
 
     def is_well(self) -> None:
         """The model has proved that it is ready: what it was asked by is certain from now on, and what contradicts that is news."""

@@ -94,6 +94,17 @@ def test_a_transformer_and_its_predictor_are_both_found() -> None:
     ]
 
 
+def test_a_canary_that_gets_traffic_is_found_beside_the_stable_predictor() -> None:
+    spec = kserve.model_spec() | {"canary": [{"trafficPercent": 20, "predictor": {**kserve.model_spec()["predictor"], "name": "v2"}}]}
+    service = parse.inference_service(sent(spec, status=kserve.with_canary("iris", "models")))
+    outcome = derive(service, None, DEFAULTS).outcome
+    assert isinstance(outcome, Target)
+    assert [(hop.part, hop.base_url, hop.grace) for hop in outcome.hops] == [
+        ("predictor", "http://iris-predictor.models.svc.cluster.local", 0.0),
+        ("canary v2", "http://iris-v2-predictor.models.svc.cluster.local", 0.0),
+    ]
+
+
 @pytest.mark.parametrize(
     ("status", "annotation", "mode"),
     [
@@ -294,6 +305,7 @@ component = vaguely(
     model=vaguely(modelFormat=vaguely(name=words), protocolVersion=words, runtime=words),
     containers=st.lists(container),
     minReplicas=st.integers(0, 2),
+    name=words,
 )
 condition = vaguely(type=words, status=words, reason=st.text(), message=st.text(), lastTransitionTime=st.text(), severity=words)
 address = vaguely(url=urls)
@@ -303,9 +315,14 @@ components = vaguely(predictor=vaguely(address=address, latestReadyRevision=word
 services = st.fixed_dictionaries(
     {
         "metadata": vaguely(uid=words, name=st.just("iris"), namespace=st.just("models"), annotations=noted),
-        "spec": vaguely(predictor=component, transformer=component),
+        "spec": vaguely(predictor=component, transformer=component, canary=st.lists(vaguely(predictor=component), max_size=2)),
         "status": vaguely(
-            address=address, url=urls, deploymentMode=words, conditions=st.lists(condition, max_size=4), components=components
+            address=address,
+            url=urls,
+            deploymentMode=words,
+            conditions=st.lists(condition, max_size=4),
+            components=components,
+            canaryStatuses=st.lists(vaguely(name=words, trafficPercent=st.integers(0, 100), ready=st.booleans()), max_size=2),
         ),
     }
 )

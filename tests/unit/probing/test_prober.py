@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -311,6 +312,36 @@ class TestHops:
         under_way.cancel()
         assert stage.wire.open == []
         await asyncio.sleep(5.0)
+
+
+class TestCanary:
+    STABLE = hop(BASE)
+    CANARY = replace(hop("http://canary.models.svc"), canary="v2")
+    DOWN: Answers = {f"http://canary.models.svc{MODEL}": wire.RefusedError(""), "*": OK}  # noqa: RUF012 -- never changed
+
+    async def test_one_that_is_down_is_named_though_the_stable_predictor_is_well(self) -> None:
+        found = await Stage(self.DOWN, (self.STABLE, self.CANARY)).round()
+        assert told(found) == [(Status.FALSE, Reason.CONNECTION_REFUSED)] * 3
+        assert found.model_ready.message.startswith("canary v2: http://canary.models.svc")
+
+    async def test_one_that_is_starting_counts_once_its_time_is_over(self) -> None:
+        stage = Stage(self.DOWN, (self.STABLE, replace(self.CANARY, grace=60.0)))
+        assert told(await stage.round()) == WELL
+        await asyncio.sleep(59.0)
+        assert told(await stage.round()) == WELL
+        await asyncio.sleep(1.0)
+        assert told(await stage.round()) == [(Status.FALSE, Reason.CONNECTION_REFUSED)] * 3
+
+    async def test_one_that_has_started_is_starting_no_more(self) -> None:
+        stage = Stage({"*": OK}, (self.STABLE, replace(self.CANARY, grace=60.0)))
+        assert told(await stage.round()) == WELL
+        stage.wire.answers |= self.DOWN
+        assert told(await stage.round()) == [(Status.FALSE, Reason.CONNECTION_REFUSED)] * 3
+
+    async def test_a_stable_predictor_that_is_down_is_said_whatever_the_canary_is(self) -> None:
+        answers: Answers = {f"{BASE}{MODEL}": wire.RefusedError(""), "*": OK}
+        found = await Stage(answers, (self.STABLE, replace(self.CANARY, grace=60.0))).round()
+        assert found.model_ready.message.startswith("predictor: ")
 
 
 class TestOwnTrouble:

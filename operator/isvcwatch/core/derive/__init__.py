@@ -5,7 +5,7 @@ The rules are KServe's own: what its controller writes into the status, and how 
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from isvcwatch.core import overrides
@@ -15,7 +15,7 @@ from isvcwatch.core.derive.containers import servers
 from isvcwatch.core.derive.naming import Named
 from isvcwatch.core.derive.skipping import AUTOSCALER_CLASS, MIN_SCALE, scaled_by_others, skipped
 from isvcwatch.core.derive.sources import Derivation, Source
-from isvcwatch.core.objects import ComponentSpec
+from isvcwatch.core.objects import ComponentSpec, DeploymentMode
 from isvcwatch.core.reasons import Reason
 from isvcwatch.core.targets import Component, Hop, Misconfigured, Skipped, Target
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from isvcwatch.core.derive.address import Address
     from isvcwatch.core.derive.containers import Server
     from isvcwatch.core.derive.dialect import Spoken
-    from isvcwatch.core.objects import Container, InferenceService, Runtime
+    from isvcwatch.core.objects import Canary, Container, InferenceService, Runtime
     from isvcwatch.core.policy import ProbePolicy
 
 __all__ = ["AUTOSCALER_CLASS", "MIN_SCALE", "Derivation", "Source", "derive", "is_own_host"]
@@ -95,7 +95,28 @@ class _Deriving:
             behind = address.behind(isvc, found.url, self._exposed(Component.PREDICTOR).container)
             if behind:
                 hops.append(self._hop(Component.PREDICTOR, behind, hops[0]))
+        if isvc.mode is DeploymentMode.STANDARD and not self.asked.url:
+            hops += [self._canary(canary) for canary in isvc.canaries if canary.name and canary.traffic]
         return Target(isvc.uid, isvc.namespace, isvc.name, tuple(hops), self.policy)
+
+    def _canary(self, canary: Canary) -> Hop:
+        """A canary, which KServe runs as it would the stable predictor."""
+        stable = self.isvc.runtime
+        same = canary.spec.model_format == self.spec.model_format and canary.runtime in {"", stable.name if stable else ""}
+        chosen = stable if canary.spec.model_format else None
+        name = "".join(filter(str.isprintable, canary.name))[:63]
+        alike = replace(
+            self.isvc, predictor=replace(canary.spec, name=canary.name), transformer=None, canaries=(), component_urls={}, runtime=chosen
+        )
+        deriving = _Deriving(alike, self.runtime if same else None, self.asked)
+        try:
+            hop = deriving._hop(Component.PREDICTOR, address.of_canary(alike, deriving._exposed(Component.PREDICTOR).container))
+        except _UnaskableError as error:
+            raise _UnaskableError(error.outcome.reason, f"canary {name}: {error}") from error
+        finally:
+            for found in deriving.sources:
+                self.sources.append(replace(found, field=found.field.replace(Component.PREDICTOR, f"canary {name}", 1)))
+        return replace(hop, canary=name, grace=patience.of_canary(canary, deriving.predictor.container, deriving.collocated))
 
     def _entry(self, entry: Component) -> Address | None:
         if self.asked.url:

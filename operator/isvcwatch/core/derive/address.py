@@ -78,6 +78,21 @@ def behind(isvc: InferenceService, entry_url: str, container: Container) -> Addr
     return _completed(isvc, Component.PREDICTOR, container, f"{parts.scheme}://{name}.{domain}{inside}", origin)
 
 
+def of_canary(isvc: InferenceService, container: Container) -> Address:
+    """A canary's Service, beside the stable predictor's.
+
+    Args:
+        isvc: the service, with the canary for its predictor.
+        container: what the canary's Service leads to.
+    """
+    host = f"{_service_names(isvc, Component.PREDICTOR)[0]}.{isvc.namespace}.svc.{cluster_domain(isvc)}"
+    origin = "the Service that KServe's Standard mode makes for a canary"
+    if isvc.annotations.get(ENABLE_AUTH, "").lower() == "true":
+        return Address(f"https://{host}:{AUTH_PORT}", f"{origin}, and its authenticating proxy's port")
+    inside = f":{_http_port(container.ports)}" if is_headless(isvc.address_url) else ""
+    return _completed(isvc, Component.PREDICTOR, container, f"http://{host}{inside}", origin)
+
+
 def port_asked(url: str, container: Container) -> Port | None:
     """The declared container port that is reached at the URL: the first, behind a Service; that of its number, without one in between."""
     port = urlsplit(url).port

@@ -11,7 +11,7 @@ from isvcwatch.core.policy import MOST_ROUNDS
 
 if TYPE_CHECKING:
     from isvcwatch.core.derive.containers import Server
-    from isvcwatch.core.objects import Container, InferenceService
+    from isvcwatch.core.objects import Canary, Container, InferenceService
     from isvcwatch.core.overrides import Overrides
     from isvcwatch.core.policy import ProbePolicy
 
@@ -43,7 +43,17 @@ def with_grace(
     comes = ready is not None and ready.status != Status.TRUE and isvc.condition(ConditionType.MODEL_READY) is None
     if not comes or policy.startup_failure_threshold is not None:
         return policy, {}
-    declared = max(server.startup, collocated.container.startup if collocated else 0.0)
+    declared = declared_by(server, collocated)
     rounds = min(max(math.ceil((declared or DEFAULT) / policy.period), policy.failure_threshold), MOST_ROUNDS)
     origin = "the container's own probe" if declared else f"{DEFAULT:g} s, while KServe says that it is not Ready yet"
     return replace(policy, startup_failure_threshold=rounds), {FIELD: origin}
+
+
+def of_canary(canary: Canary, server: Container, collocated: Server | None) -> float:
+    """Seconds that a canary which KServe calls not ready is given; KServe after 0.20 sends it nothing meanwhile."""
+    return 0.0 if canary.ready else declared_by(server, collocated) or DEFAULT
+
+
+def declared_by(server: Container, collocated: Server | None) -> float:
+    """Seconds that the pod's containers say they may take to start; 0 where they say nothing."""
+    return max(server.startup, collocated.container.startup if collocated else 0.0)
