@@ -59,7 +59,7 @@ class Engine:
         omit_unknown: bool = False,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._transport = Transport(guard=addresses.objection, tls=trust(), max_age=max_age)
+        self._transport = Transport(guard=addresses.objection, host_guard=addresses.host_objection, tls=trust(), max_age=max_age)
         self.metrics = Metrics(self._samples, self._counts, self._numbers)
         self.scheduler = Scheduler(Prober(self._transport, self.metrics), self._judge, self.metrics)
         self.watcher = Watcher(policy, self.scheduler, request_write, clock, omit_unknown=omit_unknown)

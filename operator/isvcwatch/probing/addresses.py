@@ -29,6 +29,17 @@ class AddressPolicy:
         self._denied = frozenset(denied) | {AWS_METADATA}
         self._anywhere = anywhere
 
+    def host_objection(self, host: str, own_host: bool) -> str:
+        """Why no address of the host may be connected to, whatever it is: then it need not be looked up. Empty where one may.
+
+        Args:
+            host: its name.
+            own_host: whether its name is a Service in the object's own namespace.
+        """
+        if own_host or self._anywhere or self._allowed:
+            return ""
+        return f"{host} is not a Service in the object's own namespace"
+
     def objection(self, text: str, own_host: bool) -> str:
         """Why the address may not be connected to; empty where it may.
 

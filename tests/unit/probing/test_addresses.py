@@ -52,6 +52,13 @@ def test_a_service_of_the_objects_own_namespace_may_be_anywhere_else(address: st
     assert AddressPolicy().objection(address, own_host=True) == ""
 
 
+def test_a_host_that_may_be_nowhere_need_not_be_looked_up() -> None:
+    assert "not a Service in the object's own namespace" in AddressPolicy().host_objection("evil.example", own_host=False)
+    assert AddressPolicy().host_objection("iris.models.svc", own_host=True) == ""
+    assert AddressPolicy([ip_network("10.0.0.0/8")]).host_objection("mine.example", own_host=False) == ""
+    assert AddressPolicy(anywhere=True).host_objection("mine.example", own_host=False) == ""
+
+
 @pytest.mark.parametrize("address", PODS_AND_SERVICES)
 def test_any_other_host_may_be_nowhere_that_is_not_allowed(address: str) -> None:
     assert "not a Service in the object's own namespace" in AddressPolicy().objection(address, own_host=False)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from isvcwatch.client.transport.connection import Connection
 from isvcwatch.client.transport.errors import Phase, RefusedAddressError, TimedOutError, WireError, from_connecting, timed_out
+from isvcwatch.client.transport.names import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,11 +31,13 @@ class Dialer:
     Args:
         names: who looks names up.
         guard: told an address and whether the host is the asker's own, says why it may not be connected to; empty where it may.
+        host_guard: told a name likewise, says why it need not be looked up, since no address of it could be connected to.
     """
 
-    def __init__(self, names: Names, guard: Guard | None) -> None:
+    def __init__(self, names: Names, guard: Guard | None, host_guard: Guard | None = None) -> None:
         self._names = names
         self._guard = guard
+        self._host_guard = host_guard
 
     async def dial(self, endpoint: Endpoint, owner: Owner, deadline: float, reached: Callable[[Phase], None]) -> Connection:
         """A connection to the endpoint.
@@ -49,7 +52,8 @@ class Dialer:
             WireError: there is none, and why.
         """
         reached(Phase.NAME)
-        addresses = self._permitted(endpoint, await self._names.addresses(endpoint.host))
+        self._check_host(endpoint)
+        addresses = self._permitted(endpoint, await self._names.addresses(endpoint.host, own=endpoint.own_host))
         reached(Phase.CONNECT)
         loop = asyncio.get_running_loop()
         failure: WireError | None = None
@@ -66,6 +70,12 @@ class Dialer:
             reached(Phase.CONNECT)
         assert failure is not None  # noqa: S101 -- there is at least one address
         raise failure
+
+    def _check_host(self, endpoint: Endpoint) -> None:
+        if self._host_guard is None or is_address(endpoint.host):
+            return
+        if objection := self._host_guard(endpoint.host, endpoint.own_host):
+            raise RefusedAddressError(objection, Phase.CONNECT)
 
     def _permitted(self, endpoint: Endpoint, addresses: Sequence[str]) -> list[str]:
         if self._guard is None:

@@ -30,7 +30,10 @@ MISSING: Final = 2.0
 """Seconds that a failed lookup stands, so that many who ask at once ask once."""
 
 THREADS: Final = 8
-"""Lookups at once; a thread is held for as long as the resolver hangs (by default 10 s and more)."""
+"""Lookups of own hosts at once; a thread is held for as long as the resolver hangs (by default 10 s and more)."""
+
+THREADS_FOR_OTHERS: Final = 2
+"""Lookups at once of hosts that are not the asker's own, whose name servers may be anybody's: they hold up none but one another."""
 
 WAITING: Final = 20_000
 """Lookups that may wait for a thread."""
@@ -68,38 +71,42 @@ class Names:
     def __init__(self, lookup: Lookup | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._lookup = lookup or system_lookup
         self._clock = clock
-        self._entries: dict[str, _Entry] = {}
-        self._threads = _Threads()
+        self._entries: dict[tuple[str, bool], _Entry] = {}
+        self._own, self._others = _Threads(THREADS), _Threads(THREADS_FOR_OTHERS)
         self._swept = clock()
 
-    def known(self, host: str) -> tuple[str, ...]:
+    def known(self, host: str, *, own: bool = True) -> tuple[str, ...]:
         """The addresses of a host if they are at hand; where they are old, new ones are asked for meanwhile."""
         if is_address(host):
             return (host,)
         now = self._clock()
-        entry = self._entries.get(host)
+        entry = self._entries.get((host, own))
         if entry is None or not entry.addresses or now - entry.known > STALE:
             return ()
         entry.used = now
         if now >= entry.renew:
-            self._renew(host, entry)
+            self._renew(host, entry, own=own)
         return entry.addresses
 
-    async def addresses(self, host: str) -> tuple[str, ...]:
+    async def addresses(self, host: str, *, own: bool = True) -> tuple[str, ...]:
         """The addresses of a host, in the resolver's order.
+
+        Args:
+            host: its name, or an address.
+            own: whether it is the asker's own; others wait in a queue of their own.
 
         Raises:
             NameNotFoundError: it has none.
             ResolverError: it can't be looked up.
         """
-        if found := self.known(host):
+        if found := self.known(host, own=own):
             return found
         now = self._clock()
         self._sweep(now)
-        entry = self._entries.setdefault(host, _Entry())
+        entry = self._entries.setdefault((host, own), _Entry())  # a name that waits among others holds up no owner of it
         entry.used = now
         if entry.error is None or now >= entry.renew or entry.waiting is not None:
-            self._renew(host, entry)
+            self._renew(host, entry, own=own)
             arrived = asyncio.get_running_loop().create_future()
             assert entry.waiting is not None  # noqa: S101 -- just asked for
             entry.waiting.append(arrived)
@@ -115,9 +122,10 @@ class Names:
 
     def close(self) -> None:
         """Let the threads go as they end their lookups."""
-        self._threads.close()
+        self._own.close()
+        self._others.close()
 
-    def _renew(self, host: str, entry: _Entry) -> None:
+    def _renew(self, host: str, entry: _Entry, *, own: bool) -> None:
         if entry.waiting is not None:
             return
         entry.waiting = []
@@ -134,7 +142,7 @@ class Names:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(self._arrived, host, entry, found)
 
-        if not self._threads.do(work):
+        if not (self._own if own else self._others).do(work):
             hung = ResolverError("too many names wait to be looked up: the resolver hangs", Phase.NAME)
             loop.call_soon(self._arrived, host, entry, hung)
 
@@ -158,14 +166,15 @@ class Names:
     def _sweep(self, now: float) -> None:
         if now - self._swept > FORGET:
             self._swept = now
-            for host in [host for host, entry in self._entries.items() if now - entry.used > FORGET and entry.waiting is None]:
-                del self._entries[host]
+            for key in [key for key, entry in self._entries.items() if now - entry.used > FORGET and entry.waiting is None]:
+                del self._entries[key]
 
 
 class _Threads:
     """A few daemon threads: `ThreadPoolExecutor`'s are joined at exit, and a hung lookup would hold up the process's end."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._count = 0
         self._idle = threading.Semaphore(0)
@@ -175,7 +184,7 @@ class _Threads:
         if self._work.qsize() >= WAITING:
             return False
         self._work.put(work)
-        if not self._idle.acquire(blocking=False) and self._count < THREADS:
+        if not self._idle.acquire(blocking=False) and self._count < self._most:
             self._count += 1
             threading.Thread(target=self._run, name=f"names-{self._count}", daemon=True).start()
         return True

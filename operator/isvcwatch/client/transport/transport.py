@@ -176,6 +176,7 @@ class Transport(httpx.AsyncBaseTransport):
 
     Args:
         guard: told an address and whether the host is the asker's own, right before connecting; says why not to, or "".
+        host_guard: told a name and whether it is the asker's own, before it is looked up; says why it need not be, or "".
         tls: how https servers are checked, or what makes that when it is first needed; the system's authorities where none is given.
         names: who looks names up.
         max_age: seconds after which a kept connection is renewed.
@@ -190,6 +191,7 @@ class Transport(httpx.AsyncBaseTransport):
         self,
         *,
         guard: Guard | None = None,
+        host_guard: Guard | None = None,
         tls: ssl.SSLContext | Callable[[], ssl.SSLContext] | None = None,
         names: Names | None = None,
         max_age: float = MAX_AGE,
@@ -197,7 +199,7 @@ class Transport(httpx.AsyncBaseTransport):
     ) -> None:
         self._tls: ssl.SSLContext | Callable[[], ssl.SSLContext] = tls or ssl.create_default_context
         self._names = names or Names()
-        self._dialer = Dialer(self._names, guard)
+        self._dialer = Dialer(self._names, guard, host_guard)
         self._max_age = max_age
         self._most = most or max(descriptors() - RESERVED, RESERVED)
         self._pool = Pool()

@@ -285,6 +285,38 @@ class TestNames:
             assert {type(outcome) for outcome in await waiting} == {ResolverError}
             hung.set()
 
+    async def test_hosts_of_others_hold_up_none_but_one_another(self) -> None:
+        hung = threading.Event()
+
+        def lookup(host: str) -> list[str]:
+            if host.endswith(".others.example") and not host.startswith("49."):
+                hung.wait(5)
+            return ["127.0.0.1"]
+
+        async with serving() as server, carrying(Transport(names=Names(lookup))) as transport:
+            others = [transport.get(f"http://{n}.others.example:{server.port}/", 0.3, own_host=False) for n in range(50)]
+            waiting = asyncio.gather(*others, return_exceptions=True)
+            await asyncio.sleep(0.02)
+            assert (await transport.get(f"http://new.example:{server.port}/", 0.2)).status == 200
+            assert (await transport.get(f"http://49.others.example:{server.port}/", 0.2)).status == 200
+            assert {type(outcome) for outcome in await waiting} == {ResolverError}
+            hung.set()
+
+    async def test_a_name_that_need_not_be_looked_up_is_not(self) -> None:
+        asked: list[str] = []
+
+        def lookup(host: str) -> list[str]:
+            asked.append(host)
+            return ["127.0.0.1"]
+
+        def objection(host: str, own_host: bool) -> str:
+            return "" if own_host else f"{host} is another's"
+
+        async with carrying(Transport(names=Names(lookup), host_guard=objection)) as transport:
+            with pytest.raises(RefusedAddressError, match=r"evil\.example is another's"):
+                await transport.get("http://evil.example:1/", 1, own_host=False)
+        assert asked == []
+
     async def test_a_name_is_looked_up_once_however_many_ask(self) -> None:
         asked: list[str] = []
 
