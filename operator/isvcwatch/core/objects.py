@@ -104,14 +104,12 @@ class Canary:
     """A predictor beside the stable one, to which KServe's Standard mode gives a part of the traffic.
 
     Attributes:
-        name: part of its Service's name.
-        spec: the predictor.
+        spec: the predictor, by whose name its Service is called.
         runtime: the runtime that it names; empty where KServe chooses.
         traffic: percent, as the status has it; 0 until KServe has made it.
         ready: what the status says of it.
     """
 
-    name: str
     spec: ComponentSpec
     runtime: str = ""
     traffic: int = 0

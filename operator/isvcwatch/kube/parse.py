@@ -133,8 +133,12 @@ def _runtime_key(status: Mapping[str, Any], predictor: Mapping[str, Any], namesp
         return RuntimeKey(namespace, _text(status, "servingRuntimeName"))
     if _text(status, "clusterServingRuntimeName"):
         return RuntimeKey("", _text(status, "clusterServingRuntimeName"))
-    named = _text(_map(predictor, "model"), "runtime")
+    named = _named_runtime(predictor)
     return RuntimeKey(namespace, named) if named else None
+
+
+def _named_runtime(predictor: Mapping[str, Any]) -> str:
+    return _text(_map(predictor, "model"), "runtime")
 
 
 def _component(raw: Mapping[str, Any]) -> ComponentSpec:
@@ -161,9 +165,8 @@ def _canaries(spec: Mapping[str, Any], status: Mapping[str, Any]) -> tuple[Canar
 
 def _canary(predictor: Mapping[str, Any], said: Mapping[str, Any]) -> Canary:
     return Canary(
-        name=_text(predictor, "name"),
         spec=_component(predictor),
-        runtime=_text(_map(predictor, "model"), "runtime"),
+        runtime=_named_runtime(predictor),
         traffic=int(_number(said, "trafficPercent", 0)),
         ready=said.get("ready") is True,
     )

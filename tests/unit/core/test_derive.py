@@ -525,6 +525,10 @@ class TestGrace:
         assert self.patience_of(self.COMING, startup_failure_threshold="7") == 7
 
 
+def canary(name: str, spec: ComponentSpec, **fields: Any) -> Canary:  # noqa: ANN401 -- any field
+    return Canary(replace(spec, name=name), **fields)
+
+
 class TestCanaries:
     STABLE = component(model_format="sklearn")
     ON = RuntimeKey("", "kserve-server")
@@ -533,7 +537,7 @@ class TestCanaries:
         return list(target_of(isvc(predictor=self.STABLE, canaries=canaries, runtime=self.ON, **changes), on).hops)
 
     def test_each_that_gets_traffic_is_asked_at_its_own_service(self) -> None:
-        hops = self.hops_of(Canary("v2", self.STABLE, traffic=20, ready=True), Canary("v3", self.STABLE, traffic=30, ready=True))
+        hops = self.hops_of(canary("v2", self.STABLE, traffic=20, ready=True), canary("v3", self.STABLE, traffic=30, ready=True))
         assert [(hop.part, hop.base_url) for hop in hops] == [
             ("predictor", PREDICTOR),
             ("canary v2", "http://iris-v2-predictor.models.svc.cluster.local"),
@@ -542,18 +546,18 @@ class TestCanaries:
         assert all(hop.own_host and hop.address_certain for hop in hops)
 
     def test_one_that_gets_none_is_not_asked(self) -> None:
-        assert len(self.hops_of(Canary("v2", self.STABLE))) == 1
+        assert len(self.hops_of(canary("v2", self.STABLE))) == 1
 
     def test_there_are_none_but_in_standard_mode_and_at_no_annotated_address(self) -> None:
-        canary = Canary("v2", self.STABLE, traffic=20, ready=True)
-        assert len(self.hops_of(canary, mode=DeploymentMode.KNATIVE)) == 1
-        assert len(self.hops_of(canary, annotations={overrides.URL: "http://elsewhere.models.svc"})) == 1
+        one = canary("v2", self.STABLE, traffic=20, ready=True)
+        assert len(self.hops_of(one, mode=DeploymentMode.KNATIVE)) == 1
+        assert len(self.hops_of(one, annotations={overrides.URL: "http://elsewhere.models.svc"})) == 1
 
     def test_it_speaks_as_its_own_spec_and_runtime_say(self) -> None:
         v2 = runtime(protocol_versions=("v2",), arguments=["--model_name={{.Name}}"])
-        alike = Canary("a", self.STABLE, traffic=10, ready=True)
-        another = Canary("b", self.STABLE, runtime="another-server", traffic=10, ready=True)
-        own = Canary("c", component(["--model_name=mine"], 9000), traffic=10, ready=True)
+        alike = canary("a", self.STABLE, traffic=10, ready=True)
+        another = canary("b", self.STABLE, runtime="another-server", traffic=10, ready=True)
+        own = canary("c", component(["--model_name=mine"], 9000), traffic=10, ready=True)
         stable, *canaries = self.hops_of(alike, another, own, on=v2)
         assert (canaries[0].protocol, canaries[0].model_name, canaries[0].name_certain) == (stable.protocol, "iris", True)
         assert not canaries[1].name_certain
@@ -562,17 +566,17 @@ class TestCanaries:
     def test_one_that_kserve_calls_not_ready_has_its_time_to_start(self) -> None:
         slow = component(model_format="sklearn")
         slow = replace(slow, server=replace(slow.server, startup=90.0))
-        canaries = [Canary("a", self.STABLE, traffic=10, ready=True), Canary("b", self.STABLE, traffic=10), Canary("c", slow, traffic=10)]
+        canaries = [canary("a", self.STABLE, traffic=10, ready=True), canary("b", self.STABLE, traffic=10), canary("c", slow, traffic=10)]
         assert [hop.grace for hop in self.hops_of(*canaries)] == [0.0, 0.0, 600.0, 90.0]
 
     def test_each_value_says_where_it_comes_from(self) -> None:
-        service = isvc(predictor=self.STABLE, canaries=(Canary("v2", self.STABLE, traffic=20),), runtime=self.ON)
+        service = isvc(predictor=self.STABLE, canaries=(canary("v2", self.STABLE, traffic=20),), runtime=self.ON)
         assert origin_of("canary v2 URL", service).startswith("the Service that KServe's Standard mode makes")
         assert origin_of("canary v2 model name", service)
 
     def test_one_that_can_not_be_asked_is_named(self) -> None:
         grpc = replace(self.STABLE, server=Container(ports=(Port(9000, "grpc"),)))
-        outcome = derived(isvc(predictor=self.STABLE, canaries=(Canary("v2", grpc, traffic=20),), runtime=self.ON)).outcome
+        outcome = derived(isvc(predictor=self.STABLE, canaries=(canary("v2", grpc, traffic=20),), runtime=self.ON)).outcome
         assert isinstance(outcome, Misconfigured)
         assert outcome.reason is Reason.UNSUPPORTED_PROTOCOL
         assert outcome.message.startswith("canary v2: ")

@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from isvcwatch.core import overrides
+from isvcwatch.core.conditions import one_line
 from isvcwatch.core.derive import address, dialect, naming, patience
 from isvcwatch.core.derive.address import cluster_domain, is_own_host
 from isvcwatch.core.derive.containers import servers
@@ -96,7 +97,7 @@ class _Deriving:
             if behind:
                 hops.append(self._hop(Component.PREDICTOR, behind, hops[0]))
         if isvc.mode is DeploymentMode.STANDARD and not self.asked.url:
-            hops += [self._canary(canary) for canary in isvc.canaries if canary.name and canary.traffic]
+            hops += [self._canary(canary) for canary in isvc.canaries if canary.spec.name and canary.traffic]
         return Target(isvc.uid, isvc.namespace, isvc.name, tuple(hops), self.policy)
 
     def _canary(self, canary: Canary) -> Hop:
@@ -104,10 +105,8 @@ class _Deriving:
         stable = self.isvc.runtime
         same = canary.spec.model_format == self.spec.model_format and canary.runtime in {"", stable.name if stable else ""}
         chosen = stable if canary.spec.model_format else None
-        name = "".join(filter(str.isprintable, canary.name))[:63]
-        alike = replace(
-            self.isvc, predictor=replace(canary.spec, name=canary.name), transformer=None, canaries=(), component_urls={}, runtime=chosen
-        )
+        name = one_line(canary.spec.name, 63)
+        alike = replace(self.isvc, predictor=canary.spec, transformer=None, canaries=(), component_urls={}, runtime=chosen)
         deriving = _Deriving(alike, self.runtime if same else None, self.asked)
         try:
             hop = deriving._hop(Component.PREDICTOR, address.of_canary(alike, deriving._exposed(Component.PREDICTOR).container))

@@ -70,12 +70,8 @@ def behind(isvc: InferenceService, entry_url: str, container: Container) -> Addr
         return None
     if service != f"{isvc.name}-{Component.TRANSFORMER}":
         return None
-    name = _service_names(isvc, Component.PREDICTOR)[0]
     origin = "status.address.url, with the predictor's Service in place of the transformer's"
-    if isvc.mode is DeploymentMode.STANDARD and isvc.annotations.get(ENABLE_AUTH, "").lower() == "true":
-        return Address(f"https://{name}.{domain}:{AUTH_PORT}", f"{origin}, and its authenticating proxy's port")
-    inside = f":{_http_port(container.ports)}" if port else ""
-    return _completed(isvc, Component.PREDICTOR, container, f"{parts.scheme}://{name}.{domain}{inside}", origin)
+    return _beside(isvc, container, parts.scheme, domain, origin, with_port=bool(port))
 
 
 def of_canary(isvc: InferenceService, container: Container) -> Address:
@@ -85,12 +81,27 @@ def of_canary(isvc: InferenceService, container: Container) -> Address:
         isvc: the service, with the canary for its predictor.
         container: what the canary's Service leads to.
     """
-    host = f"{_service_names(isvc, Component.PREDICTOR)[0]}.{isvc.namespace}.svc.{cluster_domain(isvc)}"
+    domain = f"{isvc.namespace}.svc.{cluster_domain(isvc)}"
     origin = "the Service that KServe's Standard mode makes for a canary"
-    if isvc.annotations.get(ENABLE_AUTH, "").lower() == "true":
+    return _beside(isvc, container, "http", domain, origin, with_port=is_headless(isvc.address_url))
+
+
+def _beside(isvc: InferenceService, container: Container, scheme: str, domain: str, origin: str, *, with_port: bool) -> Address:
+    """The predictor's own Service, which no address in the status names.
+
+    Args:
+        isvc: the service.
+        container: what the Service leads to.
+        scheme: `http` or `https`.
+        domain: what follows the Service's name.
+        origin: the rule that gave it.
+        with_port: whether the container's port is to be named, as where no Service maps ports.
+    """
+    host = f"{_service_names(isvc, Component.PREDICTOR)[0]}.{domain}"
+    if isvc.mode is DeploymentMode.STANDARD and isvc.annotations.get(ENABLE_AUTH, "").lower() == "true":
         return Address(f"https://{host}:{AUTH_PORT}", f"{origin}, and its authenticating proxy's port")
-    inside = f":{_http_port(container.ports)}" if is_headless(isvc.address_url) else ""
-    return _completed(isvc, Component.PREDICTOR, container, f"http://{host}{inside}", origin)
+    inside = f":{_http_port(container.ports)}" if with_port else ""
+    return _completed(isvc, Component.PREDICTOR, container, f"{scheme}://{host}{inside}", origin)
 
 
 def port_asked(url: str, container: Container) -> Port | None:
