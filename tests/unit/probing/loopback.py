@@ -7,7 +7,7 @@ import socket
 import struct
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 if TYPE_CHECKING:
     import ssl
@@ -23,6 +23,19 @@ def answering(body: bytes, status: str = "200 OK", **headers: str) -> bytes:
     fields = {"Content-Length": str(len(body)), **{name.replace("_", "-"): value for name, value in headers.items()}}
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     return f"HTTP/1.1 {status}\r\n{head}\r\n".encode() + body
+
+
+class Server(Protocol):
+    """What serves connections, and knows which are open."""
+
+    port: int
+    open: set[asyncio.StreamWriter]
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve a connection to its end."""
+
+
+AnyServer = TypeVar("AnyServer", bound=Server)
 
 
 @dataclass
@@ -62,21 +75,27 @@ class Loopback:
 
 
 @asynccontextmanager
-async def loopback(
-    answer: bytes = OK, then: Then = "close", tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
-) -> AsyncIterator[Loopback]:
-    server = Loopback(answer, then)
-    listening = await asyncio.start_server(server.serve, host, 0, ssl=tls)
-    server.port = listening.sockets[0].getsockname()[1]
+async def listening(server: AnyServer, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> AsyncIterator[AnyServer]:
+    """The server at a port of its own; it leaves no connection open."""
+    at = await asyncio.start_server(server.serve, host, 0, ssl=tls)
+    server.port = at.sockets[0].getsockname()[1]
     try:
         yield server
     finally:
-        listening.close()
+        at.close()
         for writer in list(server.open):
             writer.transport.abort()
-        await listening.wait_closed()
+        await at.wait_closed()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def loopback(
+    answer: bytes = OK, then: Then = "close", tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[Loopback]:
+    async with listening(Loopback(answer, then), host, tls) as server:
+        yield server
 
 
 def has_ipv6_loopback() -> bool:

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tests.unit.probing.loopback import listening
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -43,15 +45,5 @@ class Steady:
 
 @asynccontextmanager
 async def steady_server(answer: bytes) -> AsyncIterator[Steady]:
-    server = Steady(answer)
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    server.port = listening.sockets[0].getsockname()[1]
-    try:
+    async with listening(Steady(answer)) as server:
         yield server
-    finally:
-        listening.close()
-        for writer in list(server.open):
-            writer.transport.abort()
-        await listening.wait_closed()
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)

@@ -27,6 +27,7 @@ from isvcwatch.client.transport import (
     Transport,
     WireError,
 )
+from tests.unit.probing.loopback import listening
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -75,16 +76,9 @@ class Server:
 
 @asynccontextmanager
 async def serving(server: Server | None = None) -> AsyncIterator[Server]:
-    server = server or Server()
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    server.port = listening.sockets[0].getsockname()[1]
-    try:
-        yield server
-    finally:
-        listening.close()
-        for writer in list(server.open):
-            writer.transport.abort()
-        await asyncio.sleep(0.01)
+    async with listening(server or Server()) as listener:
+        yield listener
+    await asyncio.sleep(0.01)
 
 
 @contextmanager
