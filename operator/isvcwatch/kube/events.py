@@ -16,6 +16,7 @@ import structlog
 from isvcwatch.core.conditions import ConditionType, Status, one_line
 from isvcwatch.kube import errors
 from isvcwatch.kube.backoff import pause
+from isvcwatch.kube.flushing import all_out
 from isvcwatch.kube.resources import EVENTS
 
 if TYPE_CHECKING:
@@ -46,9 +47,6 @@ WAITING: Final = 10_000
 
 CALLS: Final = 8
 """Events that are being created at once, over all namespaces."""
-
-FLUSH_LOOK: Final = 0.02
-"""Seconds between two looks at whether all has gone out."""
 
 TRIES: Final = 8
 """Over some minute; an Event is news, and soon isn't."""
@@ -118,10 +116,7 @@ class EventRecorder:
 
     async def flush(self, seconds: float) -> bool:
         """Let what waits go out before the process ends; False where not all of it could in so many seconds."""
-        end = asyncio.get_running_loop().time() + seconds
-        while not self.idle and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110 -- once in a process's life
-            await asyncio.sleep(FLUSH_LOOK)
-        return self.idle
+        return await all_out(lambda: self.idle, seconds)
 
     def _served(self, served: set[str], namespace: str, _: asyncio.Task[None]) -> None:
         served.discard(namespace)

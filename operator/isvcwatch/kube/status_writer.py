@@ -15,6 +15,7 @@ import structlog
 from isvcwatch.core.conditions import ConditionType, Status
 from isvcwatch.kube import errors
 from isvcwatch.kube.backoff import pause
+from isvcwatch.kube.flushing import all_out
 from isvcwatch.kube.patch import status_patch
 from isvcwatch.kube.resources import INFERENCE_SERVICE_STATUS, INFERENCE_SERVICES
 
@@ -43,8 +44,6 @@ ASIDE: Final = 60.0
 """Seconds in which an object is left alone after a bug in its way."""
 HURRIED: Final = 0.05
 """Seconds that an object rests at most while the process ends."""
-FLUSH_LOOK: Final = 0.02
-"""Seconds between two looks at whether all has gone out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +148,7 @@ class StatusWriter:
         self._hurry = True
         for uid in self._busy & self._waiting:
             self._free(uid)
-        end = asyncio.get_running_loop().time() + seconds
-        while not self.idle and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110 -- once in a process's life
-            await asyncio.sleep(FLUSH_LOOK)
-        return self.idle
+        return await all_out(lambda: self.idle, seconds)
 
     async def _work(self) -> None:
         while True:
@@ -192,8 +188,7 @@ class StatusWriter:
         """Do what is to be done about one service, whatever comes of it."""
         planned = self._planner.plan(uid)
         if planned is None:
-            self._tries.pop(uid, None)
-            self._complaints.pop(uid, None)
+            self._forget_trouble(uid)
             return Turn()
         isvc, decision = planned
         try:
@@ -205,17 +200,27 @@ class StatusWriter:
             return await self._refresh(isvc)
         except errors.GoneError:
             self._metrics.status_write("gone")
+            self._forget_trouble(uid)
             self._inventory.drop_service(uid)
             return Turn()
         except errors.KubeError as error:
             return self._retry(isvc, error)
-        self._tries.pop(uid, None)
-        self._complaints.pop(uid, None)
-        self._set_aside.discard(uid)
+        self._forget_trouble(uid)
         self._planner.done(uid, decision)
         if decision.notice:
             self._recorder.record(isvc, decision.notice)
         return Turn(rest=self._rest_after(isvc, decision) if decision.conditions or decision.removed else 0.0)
+
+    def _forget_trouble(self, uid: str) -> None:
+        """What stood in the way of the service is over, or it is gone."""
+        self._tries.pop(uid, None)
+        self._complaints.pop(uid, None)
+        self._set_aside.discard(uid)
+
+    def _try_again(self, uid: str) -> int:
+        """Count one more try in a row that came to nothing."""
+        tries = self._tries[uid] = self._tries.get(uid, 0) + 1
+        return tries
 
     def _rest_after(self, isvc: InferenceService, decision: Decision) -> float:
         """How long an object rests after a write: longer and longer where the same is written again and again, since others undo it."""
@@ -268,7 +273,7 @@ class StatusWriter:
             self._inventory.drop_service(isvc.uid)
         if raw:
             self._inventory.put_service(raw)
-        tries = self._tries[isvc.uid] = self._tries.get(isvc.uid, 0) + 1
+        tries = self._try_again(isvc.uid)
         rest = random.uniform(*CONFLICT_REST)  # noqa: S311 -- jitter
         if tries == FIGHT:
             self._say_fight(isvc)
@@ -281,7 +286,7 @@ class StatusWriter:
         if self._complaints.get(isvc.uid) != str(error):
             self._complaints[isvc.uid] = str(error)
             log.error("status_not_written", namespace=isvc.namespace, name=isvc.name, why=str(error), result=result)
-        tries = self._tries[isvc.uid] = self._tries.get(isvc.uid, 0) + 1
+        tries = self._try_again(isvc.uid)
         return Turn(again=True, rest=pause(tries, error.retry_after if isinstance(error, errors.UnavailableError) else 0.0))
 
 
