@@ -7,10 +7,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit real bench check format lint types layers lock clean
+.PHONY: help demo test unit real test-faults bench check format lint types layers lock clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1 | /p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null || sed -n 's/^\([a-z]*\):.*## /  make \1: /p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1 | /p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null || sed -n 's/^\([a-z-]*\):.*## /  make \1: /p' $(MAKEFILE_LIST)
 
 demo: $(READY) ## three models on a real API server; one falls ill and recovers (KEEP=1 to stay)
 	@$(BIN)/python -m demo $(if $(KEEP),--keep)
@@ -22,8 +22,12 @@ unit: $(READY) ## the tests that need nothing but Python, and their coverage
 	@$(BIN)/coverage report --fail-under=95
 
 real: $(READY) ## the tests on a real API server and real model servers
-	@$(BIN)/python -m tests.ground.prepare || true # what can't be had is skipped below, with its reason
-	@$(BIN)/python -m pytest -q -n 3 --dist loadfile tests/integration
+	@$(BIN)/python -m rig.prepare || true # what can't be had is skipped below, with its reason
+	@$(BIN)/python -m pytest -q -n 3 --dist loadfile -m "not long" tests/integration
+
+test-faults: $(READY) ## every fault of the API server and the network before it, the long ones too
+	@$(BIN)/python -m rig.prepare controlplane
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/integration/watching/faults
 
 bench: $(READY) ## what a probe costs, ours and others', side by side, in some 25 minutes (QUICK=1: in 3)
 	@$(BIN)/python -m bench $(if $(QUICK),--quick)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bench import programs
 from bench.part import Part, module
-from tests.ground.process import free_port
+from rig.process import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self, cast
 
-from tests.ground.process import GUARD
+from rig.process import GUARD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

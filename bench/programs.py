@@ -9,8 +9,8 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from tests.ground.build import GO_ENV, go
-from tests.ground.process import GroundError
+from rig.build import GO_ENV, go
+from rig.process import RigError
 from tools import envs
 
 PROBER: Final = Path(__file__).resolve().parent / "baselines" / "prober.go"
@@ -36,7 +36,7 @@ def go_prober() -> Path:
     if not target.is_file():
         try:
             tool, _ = go()
-        except GroundError as error:
+        except RigError as error:
             raise MissingProgramError(str(error)) from error
         target.parent.mkdir(parents=True, exist_ok=True)
         _run(tool, "build", "-trimpath", "-o", target, PROBER, env={**os.environ, **GO_ENV, "GO111MODULE": "off"})

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from demo.play import play
 from demo.stage import Stage
-from tests.ground.process import GroundError
+from rig.process import RigError
 from tools.envs import MissingError, say
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def main() -> int:
     except KeyboardInterrupt:
         say("stopped; nothing is left running")
         return 130
-    except (GroundError, MissingError) as error:
+    except (RigError, MissingError) as error:
         say(str(error))
         return 1
     return 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from demo.stage import FAILURE_THRESHOLD, NAMESPACE, PERIOD, SERVICES
 from isvcwatch.tables import table
-from tests.ground.process import GroundError
+from rig.process import RigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +59,7 @@ class _Screen:
             if reached({s["metadata"]["name"]: _status(s, "ModelReady") for s in services}):
                 return
             if time.monotonic() > deadline:
-                raise GroundError(f"waited {PATIENCE:g} s for {what}, in vain")
+                raise RigError(f"waited {PATIENCE:g} s for {what}, in vain")
             time.sleep(POLL)
 
     def events(self) -> None:

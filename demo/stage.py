@@ -6,19 +6,19 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.ground import kserve_status as kserve
-from tests.ground.cluster import CRDS, Cluster
-from tests.ground.controlplane import ControlPlane
-from tests.ground.kserve_server import KServeServer
-from tests.ground.mlserver_server import MLServerServer
-from tests.ground.process import Child, GroundError, free_port
+from rig import kserve_status as kserve
+from rig.cluster import CRDS, Cluster
+from rig.controlplane import ControlPlane
+from rig.kserve_server import KServeServer
+from rig.mlserver_server import MLServerServer
+from rig.process import Child, RigError, free_port
 from tools.envs import say
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
     from pathlib import Path
 
-    from tests.ground.model_server import ModelServer
+    from rig.model_server import ModelServer
 
 NAMESPACE = "models"
 PERIOD = 2.0
@@ -77,7 +77,7 @@ class Stage:
     def services(self) -> list[dict[str, Any]]:
         """The InferenceServices as they stand."""
         if not self._operator.running:
-            raise GroundError(f"isvcwatch has ended. The end of its log:\n{self._operator.log_tail()}")
+            raise RigError(f"isvcwatch has ended. The end of its log:\n{self._operator.log_tail()}")
         return self.cluster.list_isvcs(NAMESPACE)
 
     def invite(self) -> None:

@@ -42,7 +42,7 @@ def exporter(program: str, port: int) -> Iterator[int]:
     with tempfile.TemporaryDirectory(prefix="isvcwatch-bench-") as directory:
         file = Path(directory) / "blackbox.yml"
         file.write_text(CONFIGURATION)
-        guard = Path(__file__).resolve().parents[2] / "tests/ground/guard.py"
+        guard = Path(__file__).resolve().parents[2] / "rig/guard.py"
         process = subprocess.Popen(  # noqa: S603 (the command is ours)
             [
                 *(sys.executable, "-I", "-S", str(guard), str(os.getpid()), program),

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.ground import prepare
-from tests.ground.app_server import AppServer
-from tests.ground.cluster import Cluster
-from tests.ground.controlplane import ControlPlane, User
-from tests.ground.kserve_server import KServeServer
-from tests.ground.mlserver_server import MLServerServer
-from tests.ground.model_server import ModelServer
-from tests.ground.triton_server import TritonServer
+from rig import prepare
+from rig.app_server import AppServer
+from rig.cluster import Cluster
+from rig.controlplane import ControlPlane, User
+from rig.kserve_server import KServeServer
+from rig.mlserver_server import MLServerServer
+from rig.model_server import ModelServer
+from rig.triton_server import TritonServer
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

@@ -23,7 +23,7 @@ from isvcwatch.core.reasons import Reason
 from isvcwatch.explain import describe
 from isvcwatch.tables import table
 from isvcwatch.version import __version__
-from tests.ground import kserve_status as kserve
+from rig import kserve_status as kserve
 from tests.unit.builders import DEFAULTS, DENIED, LIVE, NOT_READY, READY, annotated, isvc
 from tests.unit.kube.apiserver import api_server, kubeconfig
 from tests.unit.probing.loopback import answering, loopback, unused_port

@@ -14,7 +14,7 @@ from isvcwatch.client import HTTPStatusError, InferenceRESTClient, InferInput, I
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from tests.ground.model_server import ModelServer
+    from rig.model_server import ModelServer
 
 pytestmark = pytest.mark.real
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.ground.cluster import Cluster
-from tests.ground.controlplane import ControlPlane
-from tests.ground.process import GroundError
+from rig.cluster import Cluster
+from rig.controlplane import ControlPlane
+from rig.process import RigError
 from tests.integration.shipping import programs
 from tests.shipping.shipped import BASE, NAMESPACED
 
@@ -43,7 +43,7 @@ class Kubectl:
 def empty_cluster() -> Iterator[ControlPlane]:
     try:
         control_plane = ControlPlane.start()
-    except GroundError as error:
+    except RigError as error:
         programs.required(error)
     with control_plane:
         yield control_plane

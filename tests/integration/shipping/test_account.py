@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import pytest
 
-from tests.ground import kserve_status
-from tests.ground.process import wait_until
+from rig import kserve_status
+from rig.process import wait_until
 from tests.integration.watching.operating import QUICK, OperatorProcess, wait_for
 from tests.shipping.shipped import BASE, NAMESPACED, allowed, one
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.ground.audit import AuditEntry
-    from tests.ground.cluster import Cluster
-    from tests.ground.controlplane import ControlPlane
+    from rig.audit import AuditEntry
+    from rig.cluster import Cluster
+    from rig.controlplane import ControlPlane
 
 pytestmark = pytest.mark.real
 

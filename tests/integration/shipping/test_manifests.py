@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.ground.cluster import ApiError
+from rig.cluster import ApiError
 from tests.shipping.shipped import ALERTS, BASE, NAMESPACED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.ground.cluster import Cluster
+    from rig.cluster import Cluster
     from tests.integration.shipping.conftest import Kubectl
 
 pytestmark = pytest.mark.real

@@ -7,7 +7,7 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Self
 
-from tests.ground.process import free_port
+from rig.process import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,8 +12,8 @@ from tests.integration.watching.operating import QUICK, OperatorProcess
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.ground.cluster import Cluster
-    from tests.ground.controlplane import ControlPlane
+    from rig.cluster import Cluster
+    from rig.controlplane import ControlPlane
 
 MANIFESTS = Path(__file__).resolve().parents[3] / "manifests" / "base"
 ACCOUNT = "system:serviceaccount:isvcwatch-system:isvcwatch"
@@ -28,7 +28,7 @@ def install_account(cluster: Cluster) -> str:
 
 
 def _documents(file: Path) -> list[dict[str, object]]:
-    from tests.ground.cluster import documents  # noqa: PLC0415
+    from rig.cluster import documents  # noqa: PLC0415
 
     found = documents(file)
     for document in found:

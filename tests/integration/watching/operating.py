@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
-from tests.ground.process import Child, free_port, wait_until
+from rig.process import Child, free_port, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.ground.cluster import Cluster
+    from rig.cluster import Cluster
 
 START_TIMEOUT = 30.0
 QUICK = ("--period", "0.5", "--timeout", "0.4", "--failure-threshold", "2")

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.ground import kserve_status as kserve
-from tests.ground.cluster import ApiError, Cluster
-from tests.ground.controlplane import ControlPlane
-from tests.ground.process import wait_until
+from rig import kserve_status as kserve
+from rig.cluster import ApiError, Cluster
+from rig.controlplane import ControlPlane
+from rig.process import wait_until
 from tests.integration.watching.answers import READY, RawServer, answer
 from tests.integration.watching.conftest import install_account
 from tests.integration.watching.operating import QUICK, OperatorProcess, event_reasons, our_conditions, verdict, wait_for

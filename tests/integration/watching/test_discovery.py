@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.ground import kserve_status as kserve
+from rig import kserve_status as kserve
 from tests.integration.watching.operating import our_conditions, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.ground.app_server import AppServer
-    from tests.ground.cluster import Cluster
-    from tests.ground.model_server import ModelServer
+    from rig.app_server import AppServer
+    from rig.cluster import Cluster
+    from rig.model_server import ModelServer
     from tests.integration.watching.operating import OperatorProcess
 
 pytestmark = pytest.mark.real

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.ground import kserve_status as kserve
-from tests.ground.process import wait_until
+from rig import kserve_status as kserve
+from rig.process import wait_until
 from tests.integration.watching.operating import event_reasons, our_conditions, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.ground.cluster import Cluster
-    from tests.ground.model_server import ModelServer
+    from rig.cluster import Cluster
+    from rig.model_server import ModelServer
     from tests.integration.watching.operating import OperatorProcess
 
 pytestmark = pytest.mark.real

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.ground import kserve_status as kserve
-from tests.ground.process import wait_until
+from rig import kserve_status as kserve
+from rig.process import wait_until
 from tests.integration.watching.answers import READY, RawServer, answer
 from tests.integration.watching.conftest import ACCOUNT
 from tests.integration.watching.operating import event_reasons, our_conditions, verdict, wait_for
@@ -20,9 +20,9 @@ from tests.integration.watching.test_verdicts import create
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.ground.cluster import Cluster
-    from tests.ground.controlplane import ControlPlane
-    from tests.ground.model_server import ModelServer
+    from rig.cluster import Cluster
+    from rig.controlplane import ControlPlane
+    from rig.model_server import ModelServer
     from tests.integration.watching.operating import OperatorProcess
 
 pytestmark = pytest.mark.real

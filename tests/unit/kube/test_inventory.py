@@ -12,7 +12,7 @@ from isvcwatch.core.objects import RuntimeKey
 from isvcwatch.kube import parse
 from isvcwatch.kube.inventory import REMEMBERED, Inventory
 from isvcwatch.kube.resources import CLUSTER_SERVING_RUNTIMES, INFERENCE_SERVICES, SERVING_RUNTIMES
-from tests.ground import kserve_status as kserve
+from rig import kserve_status as kserve
 
 if TYPE_CHECKING:
     from isvcwatch.core.objects import InferenceService, Runtime

@@ -15,7 +15,7 @@ from isvcwatch.core.objects import ComponentSpec, Container, DeploymentMode, Por
 from isvcwatch.core.reasons import Reason
 from isvcwatch.core.targets import Misconfigured, Skipped, Target
 from isvcwatch.kube import parse
-from tests.ground import kserve_status as kserve
+from rig import kserve_status as kserve
 from tests.unit.builders import ALL_REFUSED, DEFAULTS, NOW
 from tests.unit.builders import component as spec_of
 from tests.unit.builders import container as serving

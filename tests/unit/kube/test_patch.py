@@ -10,7 +10,7 @@ import pytest
 from isvcwatch.core.conditions import Condition
 from isvcwatch.kube.parse import inference_service
 from isvcwatch.kube.patch import status_patch
-from tests.ground import kserve_status as kserve
+from rig import kserve_status as kserve
 from tests.unit.builders import NOT_READY, READY, condition, isvc
 
 Json = Any

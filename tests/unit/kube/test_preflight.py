@@ -12,7 +12,7 @@ from isvcwatch.kube.api import Listed
 from isvcwatch.kube.inventory import Inventory
 from isvcwatch.kube.preflight import Preflight
 from isvcwatch.kube.resources import CLUSTER_SERVING_RUNTIMES, INFERENCE_SERVICES, SERVING_RUNTIMES
-from tests.ground import kserve_status as kserve
+from rig import kserve_status as kserve
 from tests.unit.kube.fakes import FakeApi
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from isvcwatch.core.reasons import EventReason
 from isvcwatch.kube import errors
 from isvcwatch.kube.inventory import Inventory
 from isvcwatch.kube.status_writer import StatusWriter
-from tests.ground import kserve_status as kserve
+from rig import kserve_status as kserve
 from tests.unit.builders import DENIED, NOT_READY, READY, condition, isvc
 from tests.unit.kube.fakes import Counts, FakeApi
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.ground import kserve_status as kserve
-from tests.ground.faultproxy import Cut, FaultProxy, event_writes, lists, status_writes, watches
-from tests.ground.process import wait_until
+from rig import kserve_status as kserve
+from rig.faultproxy import Cut, FaultProxy, event_writes, lists, status_writes, watches
+from rig.process import wait_until
 from tests.integration.watching.answers import READY, RawServer, answer
 from tests.integration.watching.operating import QUICK, OperatorProcess, event_reasons, our_conditions, verdict, wait_for
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.ground.cluster import Cluster
-    from tests.ground.faultproxy import Request
+    from rig.cluster import Cluster
+    from rig.faultproxy import Request
 
 pytestmark = pytest.mark.real
 

@@ -24,7 +24,7 @@ POLL = 0.05
 PORTS = range(15000, 32000)
 
 
-class GroundError(RuntimeError):
+class RigError(RuntimeError):
     """A real part did not do as it should; the message is for people."""
 
 
@@ -38,19 +38,19 @@ def free_port() -> int:
             except OSError:
                 continue
             return port
-    raise GroundError(f"no free port between {PORTS.start} and {PORTS.stop}")
+    raise RigError(f"no free port between {PORTS.start} and {PORTS.stop}")
 
 
 def wait_until(condition: Callable[[], bool], timeout: float, what: str) -> None:
     """Poll until `condition()`; `timeout` in seconds.
 
     Raises:
-        GroundError: it did not come true in time; `what` says what was waited for.
+        RigError: it did not come true in time; `what` says what was waited for.
     """
     end = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > end:
-            raise GroundError(f"{what}: not within {timeout:g} s")
+            raise RigError(f"{what}: not within {timeout:g} s")
         time.sleep(POLL)
 
 
@@ -88,7 +88,7 @@ class Child:
         """Poll until `ready()`, in seconds.
 
         Raises:
-            GroundError: the process ended first or time ran out; the end of its log is in the message.
+            RigError: the process ended first or time ran out; the end of its log is in the message.
         """
 
         def ready_or_over() -> bool:
@@ -97,13 +97,13 @@ class Child:
 
         try:
             wait_until(ready_or_over, timeout, f"{self.name} is ready")
-        except GroundError as error:
-            raise GroundError(f"{error}. The end of {self.log}:\n{self.log_tail()}") from None
+        except RigError as error:
+            raise RigError(f"{error}. The end of {self.log}:\n{self.log_tail()}") from None
 
     def check(self) -> None:
-        """Raise a GroundError if it has ended."""
+        """Raise a RigError if it has ended."""
         if not self.running:
-            raise GroundError(f"{self.name} ended with exit code {self._process.returncode}")
+            raise RigError(f"{self.name} ended with exit code {self._process.returncode}")
 
     def stop(self, grace: float = 5) -> None:
         """Ask it to end, and make it end after `grace` seconds."""

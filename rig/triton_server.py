@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from tests.ground.model_server import SERVERS, ModelServer
-from tests.ground.process import Child, GroundError
+from rig.model_server import SERVERS, ModelServer
+from rig.process import Child, RigError
 from tools import envs
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _install_stub(triton: Path, python: str) -> None:
     target = triton / "backends" / "python" / "triton_python_backend_stub"
     source = triton / "python_backend_stubs" / python / target.name
     if not source.is_file():
-        raise GroundError(f"this Triton runs no models in Python {python}")
+        raise RigError(f"this Triton runs no models in Python {python}")
     if not target.is_file():
         unfinished = target.with_name(f"stub-{os.getpid()}")
         shutil.copy(source, unfinished)

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Self, cast
 import httpx
 import yaml
 
-from tests.ground import kserve_status, kubeconfig
-from tests.ground.process import GroundError, wait_until
+from rig import kserve_status, kubeconfig
+from rig.process import RigError, wait_until
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from tests.ground.kserve_status import Manifest
+    from rig.kserve_status import Manifest
 
-CRDS = Path(__file__).resolve().parent.parent / "crds"
+CRDS = Path(__file__).resolve().parent / "crds"
 ISVC = "/apis/serving.kserve.io/v1beta1/namespaces/{}/inferenceservices"
 CONFLICT = 409
 NOT_FOUND = 404
@@ -89,7 +89,7 @@ class Cluster:
 
     def apply(self, *manifests: Manifest) -> list[Manifest]:
         """Server-side apply, in order; returns when CustomResourceDefinitions among them are served."""
-        params = {"fieldManager": "ground", "force": "true"}
+        params = {"fieldManager": "rig", "force": "true"}
         applied = [
             self.request("PATCH", self.path_of(manifest), manifest, params=params, content_type="application/apply-patch+yaml")
             for manifest in manifests
@@ -197,7 +197,7 @@ class Cluster:
             except ApiError as error:
                 if error.code != CONFLICT:
                     raise
-        raise GroundError(f"{namespace}/{name}: {RETRIES} conflicts while writing its status")
+        raise RigError(f"{namespace}/{name}: {RETRIES} conflicts while writing its status")
 
     def put_status(self, isvc: Manifest) -> Manifest:
         """PUT on the status subresource, as it is; for statuses of any shape, and for conflicts."""
@@ -225,7 +225,7 @@ class Cluster:
         try:
             return self._plurals[version, kind]
         except KeyError:
-            raise GroundError(f"the API server knows no {kind} in {version}") from None
+            raise RigError(f"the API server knows no {kind} in {version}") from None
 
     def _wait_served(self, crd: Manifest) -> None:
         def served() -> bool:

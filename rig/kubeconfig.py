@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from tests.ground.process import GroundError
+from rig.process import RigError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +55,7 @@ def read(path: Path, context: str | None = None) -> Access:
         return Access(cluster["server"], tls, {})
     if token := user.get("token"):
         return Access(cluster["server"], tls, {"Authorization": f"Bearer {token}"})
-    raise GroundError(f"{path}: its user has neither a token nor a client certificate")
+    raise RigError(f"{path}: its user has neither a token nor a client certificate")
 
 
 def _current(path: Path, context: str | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -84,10 +84,10 @@ def _dump(target: Path, cluster: dict[str, Any], token: str) -> Path:
     config = {
         "apiVersion": "v1",
         "kind": "Config",
-        "current-context": "ground",
-        "contexts": [{"name": "ground", "context": {"cluster": "ground", "user": "ground"}}],
-        "clusters": [{"name": "ground", "cluster": cluster}],
-        "users": [{"name": "ground", "user": {"token": token}}],
+        "current-context": "rig",
+        "contexts": [{"name": "rig", "context": {"cluster": "rig", "user": "rig"}}],
+        "clusters": [{"name": "rig", "cluster": cluster}],
+        "users": [{"name": "rig", "user": {"token": token}}],
     }
     target.touch(mode=0o600)
     target.write_text(yaml.safe_dump(config, sort_keys=False))

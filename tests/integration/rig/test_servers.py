@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.ground.model_server import ModelServer
+from rig.model_server import ModelServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.ground.kserve_server import KServeServer
-    from tests.ground.mlserver_server import MLServerServer
-    from tests.ground.triton_server import TritonServer
+    from rig.kserve_server import KServeServer
+    from rig.mlserver_server import MLServerServer
+    from rig.triton_server import TritonServer
 
 ALL = ["kserve_server", "mlserver_server", "triton_server"]
 MODEL_READY = "/v2/models/iris/ready"

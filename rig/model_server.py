@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Self
 
 import httpx
 
-from tests.ground.process import Child, GroundError, free_port
-from tests.ground.servers import echo_state
+from rig.process import Child, RigError, free_port
+from rig.servers import echo_state
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ class ModelServer(ABC):
         """Start one with echo models of these names (`echo` without any), ready to answer.
 
         Raises:
-            GroundError: it did not start; the end of its log is in the message.
+            RigError: it did not start; the end of its log is in the message.
             tools.envs.MissingError: its environment can't be made.
         """
         this = cls(models or ("echo",))
@@ -155,7 +155,7 @@ class ModelServer(ABC):
     def _post(self, path: str, timeout: float = 30) -> None:
         answer = httpx.post(self.base_url + path, json={}, timeout=timeout, trust_env=False)
         if answer.is_error:
-            raise GroundError(f"{path}: {answer.status_code} {answer.text[:500]}")
+            raise RigError(f"{path}: {answer.status_code} {answer.text[:500]}")
 
     def _tell(self, model: str | None, **state: bool | float) -> None:
         name = model or self.model_name
@@ -172,7 +172,7 @@ class ModelServer(ABC):
 
     def _running(self) -> Child:
         if self._child is None:
-            raise GroundError("the server has not been started")
+            raise RigError("the server has not been started")
         return self._child
 
     def _environment(self) -> dict[str, str]:
@@ -183,7 +183,7 @@ class ModelServer(ABC):
             self.port = free_port()
             try:
                 self._launch()
-            except GroundError as error:
+            except RigError as error:
                 if attempt == ATTEMPTS - 1 or "address already in use" not in str(error).lower():
                     raise
             else:
@@ -193,6 +193,6 @@ class ModelServer(ABC):
         self._child = self._command()
         try:
             self._child.wait_ready(self._ready, READY_TIMEOUT)
-        except GroundError:
+        except RigError:
             self._child.kill()
             raise

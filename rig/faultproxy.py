@@ -16,8 +16,8 @@ import aiohttp
 import yaml
 from aiohttp import web
 
-from tests.ground import kubeconfig
-from tests.ground.process import free_port
+from rig import kubeconfig
+from rig.process import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable

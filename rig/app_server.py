@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import httpx
 
-from tests.ground.process import Child, free_port
+from rig.process import Child, free_port
 from tools import envs
 
 if TYPE_CHECKING:

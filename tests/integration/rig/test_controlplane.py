@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.ground import kserve_status
-from tests.ground.cluster import ApiError, Cluster
-from tests.ground.controlplane import ControlPlane
-from tests.ground.process import wait_until
+from rig import kserve_status
+from rig.cluster import ApiError, Cluster
+from rig.controlplane import ControlPlane
+from rig.process import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +106,7 @@ def test_a_start_that_fails_says_what_the_server_said(control_plane: ControlPlan
 def test_it_dies_with_a_test_run_that_is_killed(control_plane: ControlPlane, tmp_path: Path) -> None:  # noqa: ARG001
     script = (
         "import sys, pathlib, time\n"
-        "from tests.ground.controlplane import ControlPlane\n"
+        "from rig.controlplane import ControlPlane\n"
         "print(ControlPlane.start(pathlib.Path(sys.argv[1])).pid, flush=True)\n"
         "time.sleep(60)\n"
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.ground.model_server import FOREVER, SERVERS, ModelServer
-from tests.ground.process import Child
+from rig.model_server import FOREVER, SERVERS, ModelServer
+from rig.process import Child
 from tools import envs
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Self
 
 import httpx
 
-from tests.ground import audit, build, kubeconfig
-from tests.ground.process import Child, GroundError, free_port
+from rig import audit, build, kubeconfig
+from rig.process import Child, RigError, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +68,7 @@ class ControlPlane:
             flags: further flags of kube-apiserver.
 
         Raises:
-            GroundError: it can't be built or did not start; the end of its log is in the message.
+            RigError: it can't be built or did not start; the end of its log is in the message.
         """
         home = directory or Path(tempfile.mkdtemp(prefix="isvcwatch-controlplane-"))
         this = cls(home, users, flags)
@@ -161,7 +161,7 @@ class ControlPlane:
             self._port, self._etcd_port = free_port(), free_port()
             try:
                 self._launch()
-            except GroundError as error:
+            except RigError as error:
                 if attempt == ATTEMPTS - 1 or "address already in use" not in str(error):
                     raise
             else:
@@ -171,7 +171,7 @@ class ControlPlane:
         self._children = list(self._commands())
         try:
             self._children[-1].wait_ready(self._ready, READY_TIMEOUT)
-        except GroundError:
+        except RigError:
             self.kill()
             raise
         kubeconfig.write(self.kubeconfig, self.url, self._ca().read_bytes(), self.admin.token)

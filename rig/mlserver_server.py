@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from tests.ground.model_server import ModelServer
-from tests.ground.process import Child, free_port
+from rig.model_server import ModelServer
+from rig.process import Child, free_port
 from tools import envs
 
 if TYPE_CHECKING:

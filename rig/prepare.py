@@ -1,4 +1,4 @@
-"""Everything that takes minutes the first time, made at once and said aloud: `python -m tests.ground.prepare [PART...]`."""
+"""Everything that takes minutes the first time, made at once and said aloud: `python -m rig.prepare [PART...]`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from tests.ground import build
-from tests.ground.process import GroundError
+from rig import build
+from rig.process import RigError
 from tools import envs
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def _make(part: str) -> str | None:
                 build.control_plane()
         else:
             envs.ensure(part)
-    except (GroundError, envs.MissingError) as error:
+    except (RigError, envs.MissingError) as error:
         return str(error)
     return None
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.ground import kserve_status
-from tests.ground.cluster import ApiError
+from rig import kserve_status
+from rig.cluster import ApiError
 
 if TYPE_CHECKING:
-    from tests.ground.cluster import Cluster
+    from rig.cluster import Cluster
 
 OURS = {
     "type": "ModelReady",
