@@ -22,6 +22,7 @@ from isvcwatch.core.conditions import ConditionType, Status
 from isvcwatch.core.objects import ComponentSpec, InferenceService
 from isvcwatch.core.policy import ProbePolicy
 from isvcwatch.core.reasons import Reason
+from isvcwatch.core.step import Gone, Seen, Told
 from isvcwatch.engine import Engine
 from isvcwatch.probing.addresses import AddressPolicy
 from isvcwatch.telemetry import logs
@@ -70,15 +71,15 @@ class Echo:
         asyncio.get_running_loop().call_soon(self._write, uid, time.monotonic())
 
     def _write(self, uid: str, asked: float) -> None:
-        plan = self.engine.watcher.plan(uid)
+        plan = self.engine.fleet.plan(uid)
         if plan is None:
             return
         isvc, decision = plan
         self._note(uid, decision, asked)
         said = {c.type: c for c in (*(isvc.conditions or ()), *decision.conditions) if c is not None}
         version = str(int(isvc.resource_version) + 1)
-        self.engine.watcher.changed(replace(isvc, conditions=tuple(said.values()), resource_version=version), None)
-        self.engine.watcher.done(uid, decision)
+        self.engine.fleet.feed(uid, Told(decision))
+        self.engine.fleet.feed(uid, Seen(replace(isvc, conditions=tuple(said.values()), resource_version=version)))
 
     def _note(self, uid: str, decision: Decision, asked: float) -> None:
         model = next((c for c in decision.conditions if c.type == ConditionType.MODEL_READY), None)
@@ -150,14 +151,14 @@ async def main() -> None:
     counting = Counting(engine.metrics)
     began = time.monotonic()
     for model in given["models"]:
-        engine.watcher.changed(service(model), None)
+        engine.fleet.feed(model["uid"], Seen(service(model)))
     running = asyncio.ensure_future(engine.run())
 
     async def do(asked: dict[str, Any]) -> dict[str, Any]:
         for uid in asked.get("remove", ()):
-            engine.watcher.gone(uid)
+            engine.fleet.feed(uid, Gone())
         for model in asked.get("set", ()):
-            engine.watcher.changed(service(model), None)
+            engine.fleet.feed(model["uid"], Seen(service(model)))
         if running.done():
             running.result()
         first = echo.complete - began if echo.complete else None

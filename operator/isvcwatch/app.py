@@ -62,18 +62,18 @@ class Operator:
         self._engine = Engine(
             settings.policy,
             addresses,
-            self._request_write,
+            self._say,
             trust=functools.partial(trusting, settings.ca_bundles),
             omit_unknown=settings.unknown_conditions == OMIT,
         )
         metrics = self._engine.metrics
         self._recorder = EventRecorder(api, metrics)
-        self._writer = StatusWriter(api, self._inventory, self._recorder, self._engine.watcher, metrics)
+        self._writer = StatusWriter(api, self._inventory, self._recorder, self._engine.fleet, metrics)
         self._preflight = Preflight(api, self._inventory, settings.namespaces)
         self._watch = Watch(connection, self._inventory, settings.namespaces, metrics)
         self._resync = Resync(api, self._inventory, settings.namespaces, metrics, settings.resync)
         self._http = HttpServer(metrics, self._not_live, self._not_ready)
-        self._inventory.subscribe(self._engine.watcher)
+        self._inventory.subscribe(self._engine.fleet.feed)
 
     async def run(self) -> None:
         """Run until the process is told to end.
@@ -111,7 +111,7 @@ class Operator:
         if not (written and told):
             log.warning("left_unsaid", so="the next process decides it again")
 
-    def _request_write(self, uid: str) -> None:
+    def _say(self, uid: str) -> None:
         self._writer.request(uid)
 
     def _part_ended(self, task: asyncio.Task[None], stop: asyncio.Event) -> None:

@@ -1,4 +1,4 @@
-"""The probing side, joined: transport, scheduler, prober, watcher, metrics. It knows no API server: whoever watches one tells it."""
+"""The probing side, joined: transport, scheduler, prober, fleet, metrics. It knows no API server: whoever watches one feeds it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from isvcwatch.client.transport import Transport
 from isvcwatch.client.transport.transport import MAX_AGE
+from isvcwatch.core.step import RoundEnded, Rules
+from isvcwatch.fleet import Fleet
 from isvcwatch.probing.garbage import Garbage
 from isvcwatch.probing.prober import Prober
 from isvcwatch.probing.scheduler import Scheduler
+from isvcwatch.telemetry.edges import log_edge
 from isvcwatch.telemetry.metrics import EngineNumbers, Metrics, ModelSample
-from isvcwatch.watcher import Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -36,14 +38,14 @@ class Engine:
     Args:
         policy: how services are probed that don't say otherwise.
         addresses: which addresses may be connected to.
-        request_write: takes the UID of a service about which something is to be said.
+        say: takes the UID of a service of which the object does not say what is held to be so.
         trust: makes a context that checks servers' certificates.
         max_age: seconds after which a kept connection is renewed.
         omit_unknown: leave Unknown off the objects.
         clock: the time of day.
 
     Attributes:
-        watcher: hears of services, and plans what is said about them.
+        fleet: is fed what happens to services, and knows what is to be said about them.
         scheduler: whose turn it is.
         metrics: all that is measured.
     """
@@ -52,7 +54,7 @@ class Engine:
         self,
         policy: ProbePolicy,
         addresses: AddressPolicy,
-        request_write: Callable[[str], None],
+        say: Callable[[str], None],
         *,
         trust: Callable[[], ssl.SSLContext] = ssl.create_default_context,
         max_age: float = MAX_AGE,
@@ -62,7 +64,8 @@ class Engine:
         self._transport = Transport(guard=addresses.objection, host_guard=addresses.host_objection, tls=trust(), max_age=max_age)
         self.metrics = Metrics(self._samples, self._counts, self._numbers)
         self.scheduler = Scheduler(Prober(self._transport, self.metrics), self._judge, self.metrics)
-        self.watcher = Watcher(policy, self.scheduler, request_write, clock, omit_unknown=omit_unknown)
+        subscribers = (log_edge, self.metrics.edge)
+        self.fleet = Fleet(Rules(policy, omit_unknown), self.scheduler, say, clock, subscribers)
         self._garbage = Garbage(lambda: self.scheduler.in_flight)
 
     async def run(self) -> None:
@@ -75,23 +78,23 @@ class Engine:
     async def _doubt(self) -> None:
         while True:
             await asyncio.sleep(DOUBT)
-            self.watcher.doubts()
+            self.fleet.reconsider()
 
     async def aclose(self) -> None:
         """Close the connections; after `run` has ended."""
         await self._transport.aclose()
 
     def _judge(self, target: Target, found: Round) -> Health | None:
-        return self.watcher.observed(target, found)
+        self.fleet.feed(target.uid, RoundEnded(target, found))
+        return self.fleet.health(target)
 
     def _counts(self) -> Mapping[str, int]:
-        return self.watcher.counts()
+        return self.fleet.counts()
 
     def _samples(self) -> Iterable[ModelSample]:
-        for watched in self.watcher:
-            verdict = watched.record.health.model_ready.verdict if watched.record else None
-            if verdict:
-                yield ModelSample(watched.isvc.namespace, watched.isvc.name, verdict.status, verdict.reason)
+        for state in self.fleet:
+            if verdict := state.model_ready:
+                yield ModelSample(state.isvc.namespace, state.isvc.name, verdict.status, verdict.reason)
 
     def _numbers(self) -> EngineNumbers:
         return EngineNumbers(
@@ -104,5 +107,5 @@ class Engine:
             stalled=self.scheduler.lateness.stalled,
             collections=self._garbage.collections,
             collecting=self._garbage.seconds,
-            impaired=self.watcher.impaired,
+            impaired=self.fleet.impaired,
         )

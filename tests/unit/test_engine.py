@@ -12,6 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from isvcwatch.core.conditions import Status
+from isvcwatch.core.step import Gone, Seen
 from isvcwatch.engine import Engine
 from isvcwatch.probing.addresses import AddressPolicy
 from tests.unit.builders import ALL_WELL, DEFAULTS, isvc, saying
@@ -34,10 +35,10 @@ class Stage:
         self.engine = Engine(QUICK, AddressPolicy([ip_network("127.0.0.0/8")]), self.requests.append)
 
     def hear(self, uid: str, url: str) -> None:
-        self.engine.watcher.changed(isvc(uid=uid, name=uid, address_url=url), None)
+        self.engine.fleet.feed(uid, Seen(isvc(uid=uid, name=uid, address_url=url)))
 
     def status(self, uid: str) -> Status | None:
-        planned = self.engine.watcher.plan(uid)
+        planned = self.engine.fleet.plan(uid)
         return next((Status(c.status) for c in planned[1].conditions if c.type == "ModelReady"), None) if planned else None
 
     async def until(self, happened: Callable[[], bool]) -> None:
@@ -102,7 +103,7 @@ async def test_a_service_that_is_gone_is_asked_no_more_and_leaves_no_series() ->
         on.hear("iris", server.url)
         await on.until(lambda: on.status("iris") is Status.TRUE)
         assert on.samples()["isvcwatch_targets", "probed"] == 1
-        on.engine.watcher.gone("iris")
+        on.engine.fleet.feed("iris", Gone())
         asked = len(server.requests)
         await asyncio.sleep(0.5)
         assert len(server.requests) == asked
@@ -120,7 +121,7 @@ async def test_a_server_that_hangs_disturbs_no_other(hangs: bool) -> None:
         on.hear("ill", ill.url)
         await on.until(lambda: on.status("ill") is Status.FALSE)
         assert on.status("well") is Status.TRUE
-        planned = on.engine.watcher.plan("ill")
+        planned = on.engine.fleet.plan("ill")
         assert planned is not None
         reasons = {c.reason for c in planned[1].conditions}
         assert reasons == {"TimedOut"} if hangs else "ModelNotReady" in reasons
@@ -131,7 +132,7 @@ async def test_a_fleet_that_falls_silent_at_once_is_not_accused_and_the_watcher_
         port = unused_port()
         for number in range(12):
             said = isvc(uid=str(number), name=str(number), address_url=f"http://127.0.0.1:{port}", conditions=saying(ALL_WELL))
-            on.engine.watcher.changed(said, None)
+            on.engine.fleet.feed(said.uid, Seen(said))
         await on.until(lambda: on.samples()["isvcwatch_watcher_impaired", ""] == 1)
         await asyncio.sleep(0.5)
         assert on.requests == []

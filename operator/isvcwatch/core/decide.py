@@ -119,10 +119,9 @@ def unsay(isvc: InferenceService) -> Decision:
     return Decision(removed=tuple(kind for kind in ConditionType if isvc.condition(kind) is not None))
 
 
-def told(record: Record) -> Record:
-    """The record once its decision has been carried out."""
-    verdict = record.health.model_ready.verdict
-    return Record(record.health, verdict.status if verdict else None)
+def told(record: Record, status: Status) -> Record:
+    """The record once people know of that status of the model."""
+    return Record(record.health, status)
 
 
 def _wanted(kind: ConditionType, verdict: Finding, there: Condition | None, now: str) -> Condition | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from isvcwatch.core.policy import ProbePolicy
@@ -93,3 +93,7 @@ class Misconfigured:
 
     reason: Reason
     message: str
+
+
+Outcome: TypeAlias = Target | Skipped | Misconfigured
+"""What is done about an InferenceService."""

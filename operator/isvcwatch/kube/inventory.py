@@ -5,31 +5,22 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from isvcwatch.core.objects import RuntimeKey
+from isvcwatch.core.step import Gone, Seen
 from isvcwatch.kube import parse
 from isvcwatch.kube.resources import INFERENCE_SERVICES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from isvcwatch.core.objects import InferenceService, Runtime
     from isvcwatch.kube.resources import Resource
 
 log = structlog.get_logger(__name__)
-
-
-class Listener(Protocol):
-    """Who wants to know."""
-
-    def changed(self, isvc: InferenceService, runtime: Runtime | None) -> None:
-        """A service is new or has changed, or its runtime has."""
-
-    def gone(self, uid: str) -> None:
-        """A service is no more."""
 
 
 REMEMBERED: Final = 10_000
@@ -48,13 +39,13 @@ class Inventory:
         self._runtimes: dict[RuntimeKey, Runtime] = {}
         self._runtime_versions: dict[RuntimeKey, int] = {}
         self._dead: OrderedDict[str, int] = OrderedDict()
-        self._listeners: list[Listener] = []
+        self._listeners: list[Callable[[str, Seen | Gone], None]] = []
 
     def __len__(self) -> int:
         return len(self._services)
 
-    def subscribe(self, listener: Listener) -> None:
-        """Tell the listener of every change from now on."""
+    def subscribe(self, listener: Callable[[str, Seen | Gone], None]) -> None:
+        """Give the listener every change from now on, by the UID of the service that it happens to."""
         self._listeners.append(listener)
 
     def put_service(self, raw: Mapping[str, Any]) -> bool:
@@ -87,10 +78,7 @@ class Inventory:
         if held is None:
             return False
         for listener in self._listeners:
-            try:
-                listener.gone(uid)
-            except Exception:  # likewise
-                log.exception("object_failed", namespace=held.namespace, name=held.name)
+            listener(uid, Gone())
         return True
 
     def put_runtime(self, raw: Mapping[str, Any]) -> bool:
@@ -186,18 +174,15 @@ class Inventory:
             self._tell(isvc)
 
     def _tell(self, isvc: InferenceService) -> None:
-        runtime = self.runtime_of(isvc)
+        seen = Seen(isvc, self.runtime_of(isvc))
         for listener in self._listeners:
-            try:
-                listener.changed(isvc, runtime)
-            except Exception:  # a bug that one object brings out must not cost the others their watcher
-                log.exception("object_failed", namespace=isvc.namespace, name=isvc.name)
+            listener(isvc.uid, seen)
 
 
 def _parsed(raw: Mapping[str, Any]) -> InferenceService | None:
     try:
         isvc = parse.inference_service(raw)
-    except Exception:  # likewise
+    except Exception:  # a bug that one object brings out must not cost the others their watcher
         log.exception("object_failed", uid=str(_metadata(raw).get("uid")))
         return None
     if not (isvc.uid and isvc.namespace and isvc.name):

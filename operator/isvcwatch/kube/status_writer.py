@@ -8,11 +8,12 @@ import math
 import random
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
 
 from isvcwatch.core.conditions import ConditionType, Status
+from isvcwatch.core.step import Told
 from isvcwatch.kube import errors
 from isvcwatch.kube.backoff import pause
 from isvcwatch.kube.flushing import all_out
@@ -59,8 +60,8 @@ class Turn:
     rest: float = 0.0
 
 
-class Planner(Protocol):
-    """Who knows what is to be said; asked anew before each try, so that nothing stale is replayed."""
+class Fleet(Protocol):
+    """Knows what is to be said; asked anew before each try, so that nothing stale is replayed."""
 
     def plan(self, uid: str) -> tuple[InferenceService, Decision] | None:
         """What to do about a service as it now stands; None where there is nothing (any more)."""
@@ -68,7 +69,7 @@ class Planner(Protocol):
     def is_urgent(self, uid: str) -> bool:
         """Whether the service's model is not held to be ready."""
 
-    def done(self, uid: str, decision: Decision) -> None:
+    def feed(self, uid: str, happened: Told) -> None:
         """It has been carried out."""
 
 
@@ -106,12 +107,12 @@ class StatusWriter:
     """Carries out decisions. A request is only a name: what to write is decided when its turn comes."""
 
     def __init__(
-        self, api: Api, inventory: Inventory, recorder: EventRecorder, planner: Planner, metrics: Metrics, budget: Budget | None = None
+        self, api: Api, inventory: Inventory, recorder: EventRecorder, fleet: Fleet, metrics: Metrics, budget: Budget | None = None
     ) -> None:
         self._api = api
         self._inventory = inventory
         self._recorder = recorder
-        self._planner = planner
+        self._fleet = fleet
         self._metrics = metrics
         self._queue: asyncio.PriorityQueue[tuple[bool, int, str]] = asyncio.PriorityQueue()
         self._number = itertools.count()
@@ -182,11 +183,11 @@ class StatusWriter:
 
     def _enqueue(self, uid: str) -> None:
         """Bad news goes before good news; of either, what came first."""
-        self._queue.put_nowait((not self._planner.is_urgent(uid), next(self._number), uid))
+        self._queue.put_nowait((not self._fleet.is_urgent(uid), next(self._number), uid))
 
     async def _take_turn(self, uid: str) -> Turn:
         """Do what is to be done about one service, whatever comes of it."""
-        planned = self._planner.plan(uid)
+        planned = self._fleet.plan(uid)
         if planned is None:
             self._forget_trouble(uid)
             return Turn()
@@ -194,7 +195,7 @@ class StatusWriter:
         try:
             if _accuses(decision) and await self._has_changed(isvc):
                 return Turn(again=True)
-            await self._write(isvc, decision)
+            after = await self._write(isvc, decision)
         except errors.ConflictError:
             self._metrics.status_write("conflict")
             return await self._refresh(isvc)
@@ -206,7 +207,9 @@ class StatusWriter:
         except errors.KubeError as error:
             return self._retry(isvc, error)
         self._forget_trouble(uid)
-        self._planner.done(uid, decision)
+        self._fleet.feed(uid, Told(decision))
+        if after is not None:
+            self._inventory.put_service(after)
         if decision.notice:
             self._recorder.record(isvc, decision.notice)
         return Turn(rest=self._rest_after(isvc, decision) if decision.conditions or decision.removed else 0.0)
@@ -239,13 +242,15 @@ class StatusWriter:
         so = "our writes are put off longer and longer; is another isvcwatch running?"
         log.warning("written_by_others_too", namespace=isvc.namespace, name=isvc.name, so=so)
 
-    async def _write(self, isvc: InferenceService, decision: Decision) -> None:
-        if decision.conditions or decision.removed:
-            await self._budget.take()
-            patch = status_patch(isvc, decision.conditions, decision.removed)
-            after = await self._api.json_patch(INFERENCE_SERVICE_STATUS, isvc.namespace, isvc.name, patch)
-            self._metrics.status_write("written")
-            self._inventory.put_service(after)
+    async def _write(self, isvc: InferenceService, decision: Decision) -> dict[str, Any] | None:
+        """The object as it stands once it is written; None where nothing was to be written."""
+        if not (decision.conditions or decision.removed):
+            return None
+        await self._budget.take()
+        patch = status_patch(isvc, decision.conditions, decision.removed)
+        after = await self._api.json_patch(INFERENCE_SERVICE_STATUS, isvc.namespace, isvc.name, patch)
+        self._metrics.status_write("written")
+        return after
 
     async def _has_changed(self, isvc: InferenceService) -> bool:
         """Look before accusing: a service that has moved or was stopped, and of which no watch has told yet, is never called False."""

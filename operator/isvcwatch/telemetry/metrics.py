@@ -12,6 +12,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from isvcwatch.core.edges import Failed, Turned
 from isvcwatch.telemetry.tally import Counts, Durations
 from isvcwatch.version import __version__
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from prometheus_client.metrics_core import Metric
+
+    from isvcwatch.core.edges import Edge
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -172,12 +175,24 @@ class Metrics:
         """A request of a closer look is sent."""
         self._writes = Counter("isvcwatch_status_writes", "Tries to write a status by result", ("result",), registry=self._registry)
         self._events = Counter("isvcwatch_events", "Events by reason and result", ("reason", "result"), registry=self._registry)
+        self._turns = Counter(
+            "isvcwatch_transitions", "Verdicts that have changed, by what they became", ("condition", "status"), registry=self._registry
+        )
+        self._failed = Counter("isvcwatch_object_failures", "Bugs that one object brought out; the log says which", registry=self._registry)
         self._watch_restarts = Counter(
             "isvcwatch_watch_restarts", "Watches of the API server that ended and began anew", registry=self._registry
         )
         self._resyncs = Counter("isvcwatch_resyncs", "Complete lists of what is watched", registry=self._registry)
         self._missed = Counter("isvcwatch_missed_changes", "Changes found by a list that no watch had told of", registry=self._registry)
         Info("isvcwatch_build", "The version that runs", registry=self._registry).info({"version": __version__})
+
+    def edge(self, edge: Edge) -> None:
+        """Something is worth a count: a verdict that has turned, or a bug that one service has brought out."""
+        match edge:
+            case Turned(condition=condition, after=after):
+                self._turns.labels(condition, after.status).inc()
+            case Failed():
+                self._failed.inc()
 
     def watch_restarted(self) -> None:
         """A watch of the API server has ended and begins anew."""

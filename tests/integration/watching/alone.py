@@ -16,6 +16,7 @@ import structlog
 from isvcwatch import process
 from isvcwatch.core.objects import DeploymentMode, InferenceService
 from isvcwatch.core.policy import ProbePolicy
+from isvcwatch.core.step import Seen
 from isvcwatch.engine import Engine
 from isvcwatch.probing.addresses import AddressPolicy
 from isvcwatch.probing.lateness import Lateness
@@ -37,7 +38,7 @@ async def main(urls: Sequence[str], turns: list[str]) -> None:
         isvc = InferenceService(
             f"uid-{number}", "models", f"iris-{number}", "1", mode=DeploymentMode.STANDARD, address_url=url, annotations=NAMED
         )
-        engine.watcher.changed(isvc, None)
+        engine.fleet.feed(isvc.uid, Seen(isvc))
     asked = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(asked), sys.stdin)
     while await asked.readline():

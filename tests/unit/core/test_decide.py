@@ -180,7 +180,7 @@ class TestNotices:
     def test_an_edge_is_not_told_twice(self) -> None:
         record = holding(round_of(NOT_READY), Status.TRUE)
         assert decide(record, isvc(), NOW).notice
-        assert not decide(told(record), isvc(), NOW).notice
+        assert not decide(told(record, Status.FALSE), isvc(), NOW).notice
 
     @pytest.mark.parametrize(
         ("since", "found", "again"),
@@ -200,7 +200,7 @@ class TestNotices:
         assert (notice is not None) is again
         if notice:
             assert notice.since == since
-            assert decide(told(record), there, NOW).notice is None
+            assert decide(told(record, found.status), there, NOW).notice is None
 
     def test_a_recovery_is_told_although_its_illness_is_not_known_to_have_been(self) -> None:
         there = with_conditions(condition("ModelReady", NOT_READY, "2026-11-23T18:30:00Z"))
@@ -208,9 +208,6 @@ class TestNotices:
         notice = decide(record, there, NOW).notice
         assert notice is not None
         assert notice.reason is EventReason.MODEL_RECOVERED
-
-    def test_without_a_verdict_nothing_is_told(self) -> None:
-        assert told(Record(Health(), Status.TRUE)) == Record(Health(), None)
 
     def test_the_servers_own_edges_are_conditions_and_no_events(self) -> None:
         found = Round(LIVE, Finding(Status.FALSE, "ServerNotReady", ""), READY)

@@ -9,13 +9,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from isvcwatch.core.objects import RuntimeKey
+from isvcwatch.core.step import Gone, Seen
 from isvcwatch.kube import parse
 from isvcwatch.kube.inventory import REMEMBERED, Inventory
 from isvcwatch.kube.resources import CLUSTER_SERVING_RUNTIMES, INFERENCE_SERVICES, SERVING_RUNTIMES
 from rig import kserve_status as kserve
 
 if TYPE_CHECKING:
-    from isvcwatch.core.objects import InferenceService, Runtime
+    from isvcwatch.core.objects import InferenceService
 
 Manifest = dict[str, Any]
 
@@ -27,17 +28,11 @@ class Told:
     changes: list[tuple[str, str | None]] = field(default_factory=list)
     losses: list[str] = field(default_factory=list)
 
-    def changed(self, isvc: InferenceService, runtime: Runtime | None) -> None:
-        self.changes.append((isvc.name, runtime.key.name if runtime else None))
-
-    def gone(self, uid: str) -> None:
-        self.losses.append(uid)
-
-
-class Failing(Told):
-    def changed(self, isvc: InferenceService, runtime: Runtime | None) -> None:
-        super().changed(isvc, runtime)
-        raise RuntimeError("a bug")
+    def __call__(self, uid: str, happened: Seen | Gone) -> None:
+        if isinstance(happened, Seen):
+            self.changes.append((happened.isvc.name, happened.runtime.key.name if happened.runtime else None))
+        else:
+            self.losses.append(uid)
 
 
 def service(name: str = "iris", version: str = "1", status: Manifest | None = None, runtime: str = "") -> Manifest:
@@ -129,17 +124,6 @@ def test_a_runtime_of_the_namespace_comes_before_one_of_the_cluster(inventory: I
     found = inventory.runtime_of(isvc)
     assert found is not None
     assert found.protocol_versions == ("v2",)
-
-
-def test_a_listeners_bug_does_not_keep_the_others_from_hearing(told: Told) -> None:
-    inventory = Inventory()
-    inventory.subscribe(Failing())
-    inventory.subscribe(told)
-    with capture_logs() as lines:
-        inventory.put_service(service("a"))
-        inventory.put_service(service("b"))
-    assert [name for name, _ in told.changes] == ["a", "b"]
-    assert [(line["event"], line["name"]) for line in lines] == [("object_failed", "a"), ("object_failed", "b")]
 
 
 def test_an_object_that_is_held_in_this_very_version_is_not_parsed_again(inventory: Inventory, monkeypatch: pytest.MonkeyPatch) -> None:

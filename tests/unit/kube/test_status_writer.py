@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from isvcwatch.core.conditions import ConditionType, Status
 from isvcwatch.core.decide import Decision, Notice
 from isvcwatch.core.reasons import EventReason
+from isvcwatch.core.step import Gone, Seen, Told
 from isvcwatch.kube import errors
 from isvcwatch.kube.inventory import Inventory
 from isvcwatch.kube.status_writer import StatusWriter
@@ -54,21 +55,22 @@ class Plan:
         waiting = self.decisions.get(uid)
         return (isvc(uid=uid, name=uid.removeprefix("uid-of-"), resource_version=self.version), waiting[0]) if waiting else None
 
-    def done(self, uid: str, decision: Decision) -> None:
-        self.carried_out.append((uid, decision))
-        self.decisions[uid].remove(decision)
+    def feed(self, uid: str, happened: Told) -> None:
+        self.carried_out.append((uid, happened.decision))
+        self.decisions[uid].remove(happened.decision)
+
+    def settle(self, uid: str, _: Seen | Gone) -> None:
+        """At the next change nothing is left to be said."""
+        self.decisions.pop(uid, None)
 
     def is_urgent(self, uid: str) -> bool:
         return any(c.status == Status.FALSE for decision in self.decisions.get(uid, ()) for c in decision.conditions)
 
-    # As an inventory's listener.
-
-    def changed(self, isvc: InferenceService, runtime: object) -> None:
-        del runtime
-        self.version = isvc.resource_version
-
-    def gone(self, uid: str) -> None:
-        self.decisions.pop(uid, None)
+    def hear(self, uid: str, happened: Seen | Gone) -> None:
+        if isinstance(happened, Seen):
+            self.version = happened.isvc.resource_version
+        else:
+            self.decisions.pop(uid, None)
 
 
 @dataclass
@@ -95,7 +97,7 @@ class Stage:
 @asynccontextmanager
 async def writing(api: FakeApi, decisions: Sequence[Decision], uids: Sequence[str] = ("uid-of-iris",)) -> AsyncIterator[Stage]:
     plan, inventory, recorded, counts = Plan({uid: list(decisions) for uid in uids}), Inventory(), Recorded(), Counts()
-    inventory.subscribe(plan)
+    inventory.subscribe(plan.hear)
     writer = StatusWriter(api.api, inventory, cast("EventRecorder", recorded), plan, counts)
     task = asyncio.create_task(writer.run())
     for uid in uids:
@@ -181,24 +183,10 @@ async def test_a_conflict_is_read_again_and_decided_again() -> None:
 async def test_a_conflict_after_which_there_is_nothing_to_say_ends_there() -> None:
     api = FakeApi({"json_patch": [errors.ConflictError("moved")], "get": [raw(version="102")]})
     async with writing(api, [SAY_UNREADY]) as stage:
-        stage.inventory.subscribe(Settled(stage.plan))
+        stage.inventory.subscribe(stage.plan.settle)
         await asyncio.sleep(60)
         assert stage.api.verbs() == ["json_patch", "get"]
         assert stage.recorded.notices == []
-
-
-@dataclass
-class Settled:
-    """A listener that finds at the next change that nothing is left to be said."""
-
-    plan: Plan
-
-    def changed(self, isvc: InferenceService, runtime: object) -> None:
-        del runtime
-        self.plan.decisions.pop(isvc.uid, None)
-
-    def gone(self, uid: str) -> None:
-        raise AssertionError(uid)
 
 
 async def test_an_object_that_is_gone_is_forgotten() -> None:
@@ -291,7 +279,7 @@ class TestAccusing:
 
     async def test_one_that_has_moved_meanwhile_is_decided_about_again(self) -> None:
         async with writing(FakeApi({"get": [raw(version="105")]}), [ACCUSE]) as stage:
-            stage.inventory.subscribe(Settled(stage.plan))
+            stage.inventory.subscribe(stage.plan.settle)
             await asyncio.sleep(60)
             assert stage.api.verbs() == ["get"]
             assert stage.recorded.notices == []

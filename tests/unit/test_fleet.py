@@ -1,4 +1,4 @@
-"""The middle of the way: what is remembered between what is heard, found out and said."""
+"""What happens to services is fed to the fleet, and what follows goes out: to the schedule, to the queue, to whoever wants to know."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from structlog.testing import capture_logs
 from isvcwatch.core.conditions import Status
 from isvcwatch.core.objects import ComponentSpec, DeploymentMode
 from isvcwatch.core.reasons import EventReason, Reason
+from isvcwatch.core.step import Gone, RoundEnded, Rules, Seen, Told
 from isvcwatch.core.targets import Misconfigured, Skipped, Target
-from isvcwatch.watcher import Watcher
+from isvcwatch.fleet import Fleet
+from isvcwatch.telemetry.edges import log_edge
 from tests.unit.builders import (
     ALL_REFUSED,
     ALL_WELL,
@@ -55,32 +57,36 @@ class FakeSchedule:
 
 
 class Stage:
-    """A watcher with a writer that writes at once, or, told to, not at all."""
+    """A fleet with a writer that writes at once, or, told to, not at all."""
 
     def __init__(self, initial_delay: float = 0.0) -> None:
         self.schedule = FakeSchedule()
         self.requests: list[str] = []
         self.written: list[Decision] = []
-        self.watcher = Watcher(replace(DEFAULTS, initial_delay=initial_delay), self.schedule, self.requests.append, lambda: NOON)
+        rules = Rules(replace(DEFAULTS, initial_delay=initial_delay))
+        self.fleet = Fleet(rules, self.schedule, self.requests.append, lambda: NOON, (log_edge,))
 
     def hear(self, service: InferenceService) -> None:
-        self.watcher.changed(service, None)
+        self.fleet.feed(service.uid, Seen(service))
 
     def find(self, found: Round, times: int = 1) -> None:
         """So many rounds of what is probed now."""
         for _ in range(times):
-            self.watcher.observed(self.schedule.targets[UID], found)
+            self.end(self.schedule.targets[UID], found)
+
+    def end(self, target: Target, found: Round) -> None:
+        self.fleet.feed(target.uid, RoundEnded(target, found))
 
     def write(self) -> Decision | None:
-        """Carry out what is planned, as the status writer does: the object comes back changed, then it is done."""
-        planned = self.watcher.plan(UID)
+        """Carry out what is planned, as the status writer does: it is done, then the object comes back changed."""
+        planned = self.fleet.plan(UID)
         if planned is None:
             return None
         service, decision = planned
         kept = [c for c in service.conditions or () if c and c.type not in {new.type for new in decision.conditions}]
+        self.fleet.feed(UID, Told(decision))
         if decision.conditions:
             self.hear(replace(service, conditions=(*kept, *decision.conditions), has_status=True))
-        self.watcher.done(UID, decision)
         self.written.append(decision)
         return decision
 
@@ -90,8 +96,8 @@ class Stage:
 
     @property
     def outcome(self) -> object:
-        (watched,) = self.watcher
-        return watched.outcome
+        (state,) = self.fleet
+        return state.outcome
 
 
 def statuses(decision: Decision | None) -> dict[str, str]:
@@ -102,7 +108,7 @@ def test_a_new_service_is_probed_and_nothing_is_said_before_a_verdict() -> None:
     stage = Stage()
     stage.hear(isvc())
     assert UID in stage.schedule.targets
-    assert stage.watcher.plan(UID) is None
+    assert stage.fleet.plan(UID) is None
     assert stage.requests == []
 
 
@@ -205,68 +211,68 @@ class TestRestart:
 
 
 class Doubting:
-    """A watcher of twenty models that are held to be ready."""
+    """A fleet of twenty models that are held to be ready."""
 
     COUNT = 20
 
     def __init__(self) -> None:
         self.now = 0.0
         self.schedule = FakeSchedule()
-        self.watcher = Watcher(DEFAULTS, self.schedule, lambda _: None, lambda: NOON, lambda: self.now)
+        self.fleet = Fleet(Rules(DEFAULTS), self.schedule, lambda _: None, lambda: NOON, (log_edge,), lambda: self.now)
         for number in range(self.COUNT):
-            self.watcher.changed(isvc(uid=str(number), name=f"m{number}", conditions=saying(ALL_WELL)), None)
+            self.fleet.feed(str(number), Seen(isvc(uid=str(number), name=f"m{number}", conditions=saying(ALL_WELL))))
 
     def find(self, found: Round, rounds: int = 3, count: int = COUNT) -> None:
         for _ in range(rounds):
             for target in list(self.schedule.targets.values())[:count]:
-                self.watcher.observed(target, found)
+                self.fleet.feed(target.uid, RoundEnded(target, found))
                 self.schedule.wells += found.model_ready.status is Status.TRUE
 
     @property
     def accused(self) -> int:
-        return sum(self.watcher.is_urgent(str(number)) for number in range(self.COUNT))
+        return sum(self.fleet.is_urgent(str(number)) for number in range(self.COUNT))
 
 
 class TestSelfDoubt:
     def test_where_all_fall_silent_at_once_nobody_is_accused(self) -> None:
-        fleet = Doubting()
+        doubting = Doubting()
         with capture_logs() as lines:
-            fleet.find(ALL_REFUSED, rounds=10)
-        assert fleet.accused == 0
-        assert fleet.watcher.impaired
-        assert fleet.schedule.calm
+            doubting.find(ALL_REFUSED, rounds=10)
+        assert doubting.accused == 0
+        assert doubting.fleet.impaired
+        assert doubting.schedule.calm
         assert [line["event"] for line in lines] == ["watcher_impaired"]
 
     def test_when_they_answer_again_it_is_as_if_nothing_had_been(self) -> None:
-        fleet = Doubting()
-        fleet.find(ALL_REFUSED)
+        doubting = Doubting()
+        doubting.find(ALL_REFUSED)
         with capture_logs() as lines:
-            fleet.find(ALL_WELL)
-            fleet.watcher.doubts()
-        assert not fleet.watcher.impaired
-        assert not fleet.schedule.calm
-        assert fleet.accused == 0
+            doubting.find(ALL_WELL)
+            doubting.fleet.reconsider()
+        assert not doubting.fleet.impaired
+        assert not doubting.schedule.calm
+        assert doubting.accused == 0
         assert [line["event"] for line in lines] == ["watcher_recovered"]
 
     def test_an_outage_that_lasts_is_told_of_all(self) -> None:
-        fleet = Doubting()
-        fleet.find(ALL_REFUSED)
-        fleet.now += 300
+        doubting = Doubting()
+        doubting.find(ALL_REFUSED)
+        doubting.now += 300
         with capture_logs() as lines:
-            fleet.find(ALL_REFUSED)
-        assert fleet.accused == fleet.COUNT
+            doubting.find(ALL_REFUSED)
+        assert doubting.accused == doubting.COUNT
         assert [line["event"] for line in lines if line["event"] != "transition"] == ["mass_outage"]
 
     def test_a_few_are_accused(self) -> None:
-        fleet = Doubting()
-        fleet.schedule.wells = 1000
-        fleet.find(ALL_REFUSED, count=5)
-        assert fleet.accused == 5
+        doubting = Doubting()
+        doubting.schedule.wells = 1000
+        doubting.find(ALL_REFUSED, count=5)
+        assert doubting.accused == 5
 
     def test_what_servers_answer_is_never_held(self) -> None:
-        fleet = Doubting()
-        fleet.find(round_of(NOT_READY))
-        assert fleet.accused == fleet.COUNT
+        doubting = Doubting()
+        doubting.find(round_of(NOT_READY))
+        assert doubting.accused == doubting.COUNT
 
 
 class TestAtZero:
@@ -279,18 +285,18 @@ class TestAtZero:
             annotations={"serving.kserve.io/autoscalerClass": "none"},
         )
         stage.hear(scaled)
-        planned = stage.watcher.plan(UID)
+        planned = stage.fleet.plan(UID)
         assert planned is not None
         assert planned[1].removed == ("ServerLive", "ServerReady", "ModelReady")
         assert planned[1].notice is None
         stage.hear(replace(scaled, conditions=()))
-        assert stage.watcher.plan(UID) is None
+        assert stage.fleet.plan(UID) is None
 
     def test_nothing_is_written_to_one_of_knatives(self) -> None:
         stage = Stage()
         scaled = replace(with_conditions(*saying(ALL_WELL)), predictor=ComponentSpec(min_replicas=0), mode=DeploymentMode.KNATIVE)
         stage.hear(scaled)
-        assert stage.watcher.plan(UID) is None
+        assert stage.fleet.plan(UID) is None
         assert stage.requests == []
 
 
@@ -301,7 +307,7 @@ class TestStop:
         stage.find(ALL_WELL)
         stage.hear(isvc(stopped=True, conditions=()))
         assert stage.schedule.targets == {}
-        assert stage.watcher.plan(UID) is None
+        assert stage.fleet.plan(UID) is None
 
     def test_a_round_that_was_under_way_is_dropped(self) -> None:
         stage = Stage()
@@ -309,7 +315,7 @@ class TestStop:
         target = stage.schedule.targets[UID]
         stage.hear(isvc(stopped=True))
         for _ in range(3):
-            stage.watcher.observed(target, ALL_REFUSED)
+            stage.end(target, ALL_REFUSED)
         assert stage.requests == []
 
     def test_after_a_start_it_is_judged_afresh_whatever_its_conditions_say(self) -> None:
@@ -369,7 +375,7 @@ class TestChange:
         before = stage.schedule.targets[UID]
         stage.hear(isvc(address_url="http://iris-predictor.models.svc:9000"))
         for _ in range(3):
-            stage.watcher.observed(before, ALL_REFUSED)
+            stage.end(before, ALL_REFUSED)
         assert stage.requests == []
 
     def test_verdicts_stay_and_streaks_start_anew(self) -> None:
@@ -400,19 +406,19 @@ class TestChange:
         stage = Stage()
         stage.hear(isvc())
         target = stage.schedule.targets[UID]
-        stage.watcher.gone(UID)
-        stage.watcher.gone(UID)
-        stage.watcher.observed(target, ALL_REFUSED)
-        assert (list(stage.watcher), stage.schedule.targets, stage.watcher.plan(UID)) == ([], {}, None)
+        stage.fleet.feed(UID, Gone())
+        stage.fleet.feed(UID, Gone())
+        stage.end(target, ALL_REFUSED)
+        assert (list(stage.fleet), stage.schedule.targets, stage.fleet.plan(UID)) == ([], {}, None)
 
     def test_what_was_carried_out_for_one_that_is_gone_meanwhile_is_nobodys(self) -> None:
         stage = Stage()
         stage.hear(annotated(protocol="v9"))
-        planned = stage.watcher.plan(UID)
+        planned = stage.fleet.plan(UID)
         assert planned is not None
-        stage.watcher.gone(UID)
-        stage.watcher.done(UID, planned[1])
-        assert list(stage.watcher) == []
+        stage.fleet.feed(UID, Gone())
+        stage.fleet.feed(UID, Told(planned[1]))
+        assert list(stage.fleet) == []
 
 
 class TestMisconfigured:
@@ -432,7 +438,7 @@ class TestMisconfigured:
         assert written is not None
         again = Stage()
         again.hear(replace(annotated(protocol="v9"), conditions=written.conditions))
-        planned = again.watcher.plan(UID)
+        planned = again.fleet.plan(UID)
         assert planned is not None
         assert planned[1].conditions == ()
         assert planned[1].notice == written.notice  # told again within the hour, and there already by its name
@@ -469,7 +475,7 @@ class TestMisconfigured:
 def test_services_are_counted_by_what_is_done_about_them(service: InferenceService, kind: str) -> None:
     stage = Stage()
     stage.hear(service)
-    assert stage.watcher.counts() == {kind: 1}
+    assert stage.fleet.counts() == {kind: 1}
 
 
 def test_a_transition_is_one_line_and_a_tick_is_none() -> None:
@@ -493,3 +499,12 @@ def test_why_a_service_is_left_alone_is_logged_but_for_an_address_that_is_yet_to
         stage.hear(annotated(protocol="v9"))
     assert [line["event"] for line in lines] == ["watching", "left_alone", "cannot_be_watched"]
     assert isinstance(stage.outcome, Misconfigured | Skipped)
+
+
+def test_a_bug_that_one_service_brings_out_is_said_and_costs_the_others_nothing() -> None:
+    stage = Stage()
+    with capture_logs() as lines:
+        stage.hear(isvc(uid="bad", annotations=None))
+        stage.hear(isvc())
+    assert [(line["event"], line.get("uid")) for line in lines] == [("object_failed", "bad"), ("watching", None)]
+    assert list(stage.schedule.targets) == [UID]

@@ -1,0 +1,60 @@
+"""Edges: what is worth a line, a count or an alert. Values that whoever wants to know subscribes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from isvcwatch.core.conditions import ConditionType
+    from isvcwatch.core.health import Finding
+    from isvcwatch.core.objects import InferenceService
+    from isvcwatch.core.targets import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What is done about a service has changed: it is probed, left alone, or can't be watched as it is configured."""
+
+    isvc: InferenceService
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """A verdict has changed, in its status or in its reason.
+
+    Attributes:
+        isvc: of which service.
+        condition: which of the three.
+        before: the verdict before; None where this is the first.
+        after: the verdict now.
+    """
+
+    isvc: InferenceService
+    condition: ConditionType
+    before: Finding | None
+    after: Finding
+
+
+class Doubt(StrEnum):
+    """Whether the watcher doubts its own network has changed."""
+
+    BEGAN = "watcher_impaired"
+    """Most of the fleet has fallen silent at once: no model is accused of silence."""
+    OUTAGE = "mass_outage"
+    """That has lasted so long that it is told all the same."""
+    ENDED = "watcher_recovered"
+    """Some answer again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A bug has shown itself in what happened to one service; the service stays as it was."""
+
+    uid: str
+    error: Exception
+
+
+Edge: TypeAlias = Placed | Turned | Doubt | Failed

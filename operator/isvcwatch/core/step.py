@@ -1,0 +1,249 @@
+"""What happens to a service, and what follows: all that the operator does about one service is in this table.
+
+| input        | what it does |
+|--------------|--------------|
+| `Seen`       | derives what is done about the service; a new target is judged afresh, what was said stays until then |
+| `RoundEnded` | moves the service's health, unless the round is of a target that has changed since |
+| `Told`       | remembers what people know |
+| `Gone`       | forgets the service |
+
+After each, whatever the object does not say yet is to be said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from isvcwatch.core.conditions import Status, timestamp
+from isvcwatch.core.decide import Decision, Record, decide, seed, told, unsay
+from isvcwatch.core.derive import derive
+from isvcwatch.core.edges import Edge, Placed, Turned
+from isvcwatch.core.health import Finding, Health
+from isvcwatch.core.objects import DeploymentMode
+from isvcwatch.core.reasons import Reason
+from isvcwatch.core.targets import Misconfigured, Outcome, Skipped, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from isvcwatch.core.health import Round
+    from isvcwatch.core.objects import InferenceService, Runtime
+    from isvcwatch.core.policy import ProbePolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What holds for every service.
+
+    Attributes:
+        defaults: how services are probed that don't say otherwise.
+        omit_unknown: leave Unknown off the objects.
+    """
+
+    defaults: ProbePolicy
+    omit_unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A service, and what is remembered of it.
+
+    Attributes:
+        isvc: as last seen.
+        outcome: what is done about it.
+        record: what is held to be so; None while it is left alone.
+        stopped: it is stopped, or was and is not probed yet: what its conditions say is from before.
+    """
+
+    isvc: InferenceService
+    outcome: Outcome
+    record: Record | None
+    stopped: bool = False
+
+    @property
+    def model_ready(self) -> Finding | None:
+        """The verdict about the model; None while there is none."""
+        return self.record.health.model_ready.verdict if self.record else None
+
+
+# Inputs.
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The service is new or has changed, or its runtime has."""
+
+    isvc: InferenceService
+    runtime: Runtime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The service is no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoundEnded:
+    """A round of probing has ended.
+
+    Attributes:
+        target: the very object that the schedule was given: a round of any other is of a target that has changed since.
+        found: what the round found.
+        doubted: most of the fleet has fallen silent, so that no model is to be accused of silence.
+    """
+
+    target: Target
+    found: Round
+    doubted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A decision has been carried out."""
+
+    decision: Decision
+
+
+Input: TypeAlias = Seen | Gone | RoundEnded | Told
+
+
+# Effects.
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Probe this target from now on, not before so many seconds."""
+
+    target: Target
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Probe the service no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """The object does not say what is held to be so: `decision` knows what to write once its turn comes."""
+
+
+Effect: TypeAlias = Probe | Rest | Say | Edge
+
+NOTHING: Final[tuple[Effect, ...]] = ()
+
+
+def step(state: State | None, happened: Input, rules: Rules, now: datetime) -> tuple[State | None, tuple[Effect, ...]]:
+    """What a service's state becomes, and what follows. The state itself and no effects where nothing changes.
+
+    Args:
+        state: what is remembered; None of a service that is not known.
+        happened: what has happened to it.
+        rules: what holds for every service.
+        now: this moment.
+    """
+    match happened:
+        case RoundEnded():
+            return _round_ended(state, happened, rules, now)
+        case Seen():
+            return _seen(state, happened, rules, now)
+        case Told(decision):
+            return _told(state, decision), NOTHING
+        case Gone():
+            return None, (Rest(),) if state and isinstance(state.outcome, Target) else NOTHING
+
+
+def decision(state: State, rules: Rules, now: datetime) -> Decision:
+    """What is to be written and told of a service as it now stands; empty where the object says it all."""
+    if _is_no_longer_vouched_for(state):
+        return unsay(state.isvc)
+    if state.record is None:
+        return Decision()
+    return decide(state.record, state.isvc, timestamp(now), omit_unknown=rules.omit_unknown)
+
+
+def _round_ended(state: State | None, ended: RoundEnded, rules: Rules, now: datetime) -> tuple[State | None, tuple[Effect, ...]]:
+    """Nearly every round finds what is held already: then nothing else is looked at."""
+    if state is None or state.record is None or state.outcome is not ended.target:
+        return state, NOTHING
+    before = state.record.health
+    health = before.observe(ended.found, ended.target.policy)
+    if health is before or (ended.doubted and health.model_ready.verdict is not before.model_ready.verdict):
+        return state, NOTHING
+    after = replace(state, record=replace(state.record, health=health))
+    if health.same_verdicts(before):
+        return after, NOTHING
+    return _say(after, tuple(_turns(state.isvc, before, health)), rules, now)
+
+
+def _seen(state: State | None, seen: Seen, rules: Rules, now: datetime) -> tuple[State, tuple[Effect, ...]]:
+    isvc = seen.isvc
+    outcome = derive(isvc, seen.runtime, rules.defaults).outcome
+    if state is not None and state.outcome == outcome:
+        outcome = state.outcome  # the very object that the schedule holds: its rounds are known by it
+    record = _record(state, isvc, outcome, now)
+    stopped = isvc.stopped or (record is None and state is not None and state.stopped)
+    after = State(isvc, outcome, record, stopped)
+    effects = NOTHING if state is not None and state.outcome is outcome else tuple(_placed(state, after))
+    return _say(after, effects, rules, now)
+
+
+def _told(state: State | None, decision: Decision) -> State | None:
+    if state is None or state.record is None or decision.notice is None:
+        return state
+    return replace(state, record=told(state.record, decision.notice.status))
+
+
+def _say(state: State, effects: tuple[Effect, ...], rules: Rules, now: datetime) -> tuple[State, tuple[Effect, ...]]:
+    """Whatever the object does not say yet is to be said. Where it says it all, that is what people know: a first True needs no Event."""
+    if decision(state, rules, now):
+        return state, (*effects, Say())
+    if state.record and (verdict := state.model_ready) and verdict.status is not state.record.announced:
+        return replace(state, record=told(state.record, verdict.status)), effects
+    return state, effects
+
+
+def _record(state: State | None, isvc: InferenceService, outcome: Outcome, now: datetime) -> Record | None:
+    """What is held to be so after a change of the object."""
+    if isinstance(outcome, Skipped):
+        return None
+    if state is None or state.record is None:
+        # After a stop it is judged afresh: what the conditions say, if KServe has left them, is from before.
+        record = Record(Health()) if state and state.stopped else seed(isvc, timestamp(now))
+    elif state.outcome is not outcome:
+        # Judged afresh: what the object says stays until then, and what was found of the target before is not said of this one.
+        record = replace(state.record, health=seed(isvc, timestamp(now)).health)
+    else:
+        record = state.record
+    if isinstance(outcome, Misconfigured):
+        record = replace(record, health=record.health.declare(Finding(Status.UNKNOWN, outcome.reason, outcome.message)))
+    return record
+
+
+def _placed(before: State | None, after: State) -> Iterator[Effect]:
+    """What is done about a service has changed."""
+    if isinstance(after.outcome, Target):
+        known = after.record is not None and any(True for _ in after.record.health.verdicts())
+        yield Probe(after.outcome, 0.0 if known else after.outcome.policy.initial_delay)
+    elif before is not None and isinstance(before.outcome, Target):
+        yield Rest()
+    yield Placed(after.isvc, after.outcome)
+
+
+def _turns(isvc: InferenceService, before: Health, after: Health) -> Iterator[Turned]:
+    """The conditions that are held to be otherwise than before."""
+    were = dict(before.verdicts())
+    for kind, verdict in after.verdicts():
+        if not verdict.same_as(were.get(kind)):
+            yield Turned(isvc, kind, were.get(kind), verdict)
+
+
+def _is_no_longer_vouched_for(state: State) -> bool:
+    """Whether what was said of a service can no longer be known: in Standard mode it came to be one that may be at zero.
+
+    Not in Knative mode, where any write to a service at zero makes KServe say that it is in progress; not where KServe wipes it anyway.
+    """
+    outcome = state.outcome
+    return isinstance(outcome, Skipped) and outcome.reason is Reason.SCALES_TO_ZERO and state.isvc.mode is DeploymentMode.STANDARD

@@ -1,0 +1,163 @@
+"""The fleet: holds the state of every service. All that happens to a service comes in by `feed`, all that follows goes out from there.
+
+Knows no API server and no HTTP: the schedule, the queue of what is to be said, and whoever wants to know of edges are given to it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, Protocol
+
+from isvcwatch.core.conditions import Status
+from isvcwatch.core.edges import Doubt, Edge, Failed
+from isvcwatch.core.gate import Gate, is_silence
+from isvcwatch.core.step import Probe, Rest, RoundEnded, Say, State, decision, step
+from isvcwatch.core.targets import Misconfigured, Skipped, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
+
+    from isvcwatch.core.decide import Decision
+    from isvcwatch.core.health import Health
+    from isvcwatch.core.objects import InferenceService
+    from isvcwatch.core.step import Effect, Input, Rules
+
+KINDS: Final = {Target: "probed", Skipped: "skipped", Misconfigured: "misconfigured"}
+
+
+class Schedule(Protocol):
+    """Who sees to it that targets are probed."""
+
+    def set(self, target: Target, delay: float = 0.0) -> None:
+        """Probe it from now on, not before `delay` seconds."""
+
+    def remove(self, uid: str) -> None:
+        """Probe it no longer."""
+
+    wells: int
+    """Rounds so far that found their model ready."""
+
+    calm: bool
+    """Whether no verdict is to be confirmed quickly, since none is given."""
+
+
+class Fleet:
+    """Feeds what happens to `core.step`, and hands out what follows.
+
+    Args:
+        rules: what holds for every service.
+        schedule: probes.
+        say: takes the UID of a service of which the object does not say what is held to be so.
+        clock: the time of day.
+        subscribers: take every edge.
+        seconds: a clock that only goes forward.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        schedule: Schedule,
+        say: Callable[[str], None],
+        clock: Callable[[], datetime],
+        subscribers: Sequence[Callable[[Edge], None]] = (),
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._rules = rules
+        self._schedule = schedule
+        self._say = say
+        self._clock = clock
+        self._subscribers = tuple(subscribers)
+        self._seconds = seconds
+        self._gate = Gate()
+        self._states: dict[str, State] = {}
+
+    def __iter__(self) -> Iterator[State]:
+        return iter(self._states.values())
+
+    def feed(self, uid: str, happened: Input) -> None:
+        """Something has happened to a service. A bug that one service brings out is an edge, and costs the others nothing."""
+        before = self._states.get(uid)
+        try:
+            if type(happened) is RoundEnded and self._doubts(before, happened):
+                happened = replace(happened, doubted=True)
+            after, effects = step(before, happened, self._rules, self._clock())
+        except Exception as error:  # noqa: BLE001 -- see above
+            self._publish(Failed(uid, error))
+            return
+        if after is None:
+            self._states.pop(uid, None)
+        elif after is not before:
+            self._states[uid] = after
+        for effect in effects:
+            self._carry_out(uid, effect)
+
+    def plan(self, uid: str) -> tuple[InferenceService, Decision] | None:
+        """What is to be written and told of a service as it now stands; None where there is nothing."""
+        state = self._states.get(uid)
+        decided = decision(state, self._rules, self._clock()) if state else None
+        return (state.isvc, decided) if state and decided else None
+
+    def is_urgent(self, uid: str) -> bool:
+        """Whether the service's model is not held to be ready."""
+        state = self._states.get(uid)
+        verdict = state.model_ready if state else None
+        return verdict is not None and verdict.status is not Status.TRUE
+
+    def health(self, target: Target) -> Health | None:
+        """The health of a target; None where it is not the service's target any more."""
+        state = self._states.get(target.uid)
+        return state.record.health if state and state.record and state.outcome is target else None
+
+    @property
+    def impaired(self) -> bool:
+        """Whether the watcher doubts itself: no model is accused of silence."""
+        return self._gate.is_closed
+
+    def counts(self) -> Counter[str]:
+        """How many services are probed, skipped and misconfigured."""
+        return Counter(KINDS[type(state.outcome)] for state in self)
+
+    def reconsider(self) -> None:
+        """See whether the fleet is well again; called now and then, since nothing else looks while all is well."""
+        if self.impaired:
+            self._holds()
+
+    def _carry_out(self, uid: str, effect: Effect) -> None:
+        match effect:
+            case Probe(target, delay):
+                self._schedule.set(target, delay)
+            case Rest():
+                self._schedule.remove(uid)
+            case Say():
+                self._say(uid)
+            case edge:
+                self._publish(edge)
+
+    def _publish(self, edge: Edge) -> None:
+        for subscriber in self._subscribers:
+            subscriber(edge)
+
+    def _doubts(self, state: State | None, ended: RoundEnded) -> bool:
+        """Whether a model that was ready is not to be accused of silence, since most of the fleet has fallen silent with it."""
+        if state is None or state.record is None or state.outcome is not ended.target or not is_silence(ended.found.model_ready):
+            return False
+        tracker = state.record.health.model_ready
+        if tracker.verdict is None or tracker.verdict.status is not Status.TRUE:
+            return False
+        if tracker.latest is None:
+            self._gate.fell_silent(self._seconds(), self._schedule.wells)
+        return self._holds()
+
+    def _holds(self) -> bool:
+        """Ask the gate, and say what has changed: each turn of the watcher's doubt is one edge."""
+        was = self.impaired
+        holds = self._gate.holds(self._seconds(), self._schedule.wells)
+        self._schedule.calm = holds
+        if holds and not was:
+            self._publish(Doubt.BEGAN)
+        elif was and not holds:
+            self._publish(Doubt.ENDED if self._gate.closed_since is None else Doubt.OUTAGE)
+        return holds

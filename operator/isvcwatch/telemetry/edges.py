@@ -1,0 +1,53 @@
+"""Edges as log lines: one for each turn of a verdict, none for a probe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from isvcwatch.core.conditions import Status
+from isvcwatch.core.edges import Doubt, Failed, Placed, Turned
+from isvcwatch.core.reasons import Reason
+from isvcwatch.core.targets import Misconfigured, Skipped, Target
+
+if TYPE_CHECKING:
+    from isvcwatch.core.edges import Edge
+
+log = structlog.get_logger(__name__)
+
+DOUBTS: Final = {
+    Doubt.BEGAN: ("error", {"why": "most models have fallen silent at once", "so": "none is called False for that until some answer"}),
+    Doubt.OUTAGE: ("warning", {"why": "most models have been silent for minutes", "so": "verdicts are given again"}),
+    Doubt.ENDED: ("warning", {"so": "verdicts are given again"}),
+}
+
+
+def log_edge(edge: Edge) -> None:
+    """Write the line of an edge."""
+    match edge:
+        case Turned(isvc, condition, before, after):
+            say = log.info if after.status is Status.TRUE else log.warning
+            say(
+                "transition",
+                namespace=isvc.namespace,
+                name=isvc.name,
+                condition=condition,
+                before=before.status if before else None,
+                after=after.status,
+                reason=after.reason,
+                message=after.message,
+            )
+        case Placed(isvc, Target(hops=hops)):
+            urls = [hop.base_url for hop in hops]
+            log.info("watching", namespace=isvc.namespace, name=isvc.name, urls=urls, model=hops[0].model_name)
+        case Placed(isvc, Misconfigured(reason, message)):
+            log.warning("cannot_be_watched", namespace=isvc.namespace, name=isvc.name, reason=reason, why=message)
+        case Placed(isvc, Skipped(reason, message)):
+            if reason is not Reason.NO_ADDRESS:  # every new service passes through that
+                log.info("left_alone", namespace=isvc.namespace, name=isvc.name, reason=reason, why=message)
+        case Doubt():
+            level, fields = DOUBTS[edge]
+            getattr(log, level)(edge.value, **fields)
+        case Failed(uid, error):
+            log.error("object_failed", uid=uid, exc_info=error)

@@ -1,0 +1,217 @@
+"""Whatever happens in whatever order, a service's verdict ends as the cluster has it, and nothing follows without a cause."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from isvcwatch.core.conditions import ConditionType, Status
+from isvcwatch.core.edges import Placed, Turned
+from isvcwatch.core.reasons import EventReason
+from isvcwatch.core.step import NOTHING, Gone, Probe, Rest, RoundEnded, Rules, Say, Seen, Told, decision, step
+from isvcwatch.core.targets import Skipped, Target
+from tests.unit.builders import ALL_REFUSED, ALL_WELL, DEFAULTS, DENIED, NOT_READY, isvc, round_of, saying, with_conditions
+
+if TYPE_CHECKING:
+    from isvcwatch.core.decide import Decision, Notice
+    from isvcwatch.core.health import Round
+    from isvcwatch.core.objects import InferenceService
+    from isvcwatch.core.step import Effect, Input, State
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+RULES = Rules(DEFAULTS)
+FINDINGS = (ALL_WELL, ALL_REFUSED, round_of(NOT_READY), round_of(DENIED))
+ADDRESSES = ("http://iris-predictor.models.svc", "http://iris-predictor.models.svc:9000")
+ENOUGH = 3 * DEFAULTS.failure_threshold
+
+
+class World(RuleBasedStateMachine):
+    """A service in a cluster, a model behind each of its addresses, and what the operator makes of them.
+
+    Attributes:
+        there: the object as the cluster has it.
+        models: what a round finds at each address.
+        state: what the operator remembers.
+        targets: every target that was ever probed, the latest last.
+        probed: the target that the schedule holds.
+        told: the Events that are there, each once, by what its name is made of.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = NOON
+        self.version = 100
+        self.there: InferenceService = isvc(address_url=ADDRESSES[0])
+        self.models: dict[str, Round] = dict.fromkeys(ADDRESSES, ALL_WELL)
+        self.state: State | None = None
+        self.targets: list[Target] = []
+        self.probed: Target | None = None
+        self.told: dict[tuple[str, str, str], Notice] = {}
+
+    def feed(self, happened: Input) -> tuple[Effect, ...]:
+        self.state, effects = step(self.state, happened, RULES, self.now)
+        for effect in effects:
+            if isinstance(effect, Probe):
+                self.probed = effect.target
+                self.targets.append(effect.target)
+            elif isinstance(effect, Rest):
+                self.probed = None
+        return effects
+
+    def change(self, **changes: object) -> None:
+        self.version += 1
+        self.there = replace(self.there, resource_version=str(self.version), **changes)  # type: ignore[arg-type]
+
+    def carry_out(self, decided: Decision) -> None:
+        """As the API server does it: the conditions change, an Event of a name that is there already is not made again."""
+        kept = [c for c in self.there.conditions or () if c and c.type not in {new.type for new in decided.conditions}]
+        if decided.conditions or decided.removed:
+            self.change(conditions=(*(c for c in kept if c.type not in decided.removed), *decided.conditions))
+        if decided.notice:
+            self.told.setdefault((self.there.uid, decided.notice.status, decided.notice.since), decided.notice)
+
+    @rule()
+    def it_is_seen(self) -> None:
+        self.feed(Seen(self.there))
+
+    @rule(where=st.sampled_from(ADDRESSES), found=st.sampled_from(FINDINGS))
+    def a_model_changes(self, where: str, found: Round) -> None:
+        self.models[where] = found
+
+    @rule(where=st.sampled_from(ADDRESSES))
+    def it_moves(self, where: str) -> None:
+        self.change(address_url=where)
+
+    @rule(stopped=st.booleans())
+    def it_is_stopped_or_started(self, stopped: bool) -> None:
+        self.change(stopped=stopped, conditions=() if stopped else self.there.conditions)
+
+    @rule()
+    def someone_wipes_the_conditions(self) -> None:
+        self.change(conditions=())
+
+    @rule()
+    def it_is_made_anew_unseen(self) -> None:
+        self.change(uid=f"uid-{self.version}", conditions=())
+        self.feed(Gone())
+
+    @rule(minutes=st.integers(0, 90))
+    def time_passes(self, minutes: int) -> None:
+        self.now += timedelta(minutes=minutes)
+
+    @precondition(lambda self: self.probed)
+    @rule(times=st.integers(1, 4))
+    def it_is_asked(self, times: int) -> None:
+        for _ in range(times):
+            assert self.probed
+            self.feed(RoundEnded(self.probed, self.models[self.probed.hops[0].base_url]))
+
+    @precondition(lambda self: self.targets)
+    @rule(data=st.data(), found=st.sampled_from(FINDINGS))
+    def a_round_of_before_ends_late(self, data: st.DataObject, found: Round) -> None:
+        target = data.draw(st.sampled_from(self.targets))
+        if self.state is None or target is not self.state.outcome:
+            before = self.state
+            assert self.feed(RoundEnded(target, found)) == NOTHING
+            assert self.state is before
+
+    @precondition(lambda self: self.state)
+    @rule(heard=st.permutations(("told", "seen")), killed=st.booleans())
+    def what_is_to_be_said_is_said(self, heard: list[str], killed: bool) -> None:
+        assert self.state
+        if self.state.isvc != self.there:
+            return  # a 409
+        self.carry_out(decided := decision(self.state, RULES, self.now))
+        for what in heard:
+            if killed:
+                self.the_process_starts_anew()
+                return
+            self.feed(Told(decided) if what == "told" else Seen(self.there))
+
+    @rule()
+    def the_process_starts_anew(self) -> None:
+        self.state, self.probed, self.targets = None, None, []
+        self.feed(Seen(self.there))
+
+    @invariant()
+    def what_is_probed_is_what_is_remembered(self) -> None:
+        assert self.probed is (self.state.outcome if self.state and isinstance(self.state.outcome, Target) else None)
+
+    @invariant()
+    def what_was_seen_already_changes_nothing(self) -> None:
+        if self.state:
+            after, effects = step(self.state, Seen(self.state.isvc), RULES, self.now)
+            assert after == self.state
+            assert set(effects) <= {Say()}
+
+    def teardown(self) -> None:
+        """In the end the object says what is the case, and nothing is left to be said."""
+        self.feed(Seen(self.there))
+        for _ in range(ENOUGH):
+            if self.probed:
+                self.feed(RoundEnded(self.probed, self.models[self.there.address_url]))
+        assert self.state
+        self.carry_out(decided := decision(self.state, RULES, self.now))
+        self.feed(Told(decided))
+        assert Say() not in self.feed(Seen(self.there))
+        assert not decision(self.state, RULES, self.now)
+        if self.probed:
+            truth = self.models[self.there.address_url]
+            found = {c.type: c.status for c in self.there.conditions or () if c}
+            assert found[ConditionType.MODEL_READY] == truth.model_ready.status
+            assert self.feed(RoundEnded(self.probed, truth)) == NOTHING
+            if truth.model_ready.status is not Status.TRUE:
+                assert any(key[:2] == (self.there.uid, truth.model_ready.status) for key in self.told)
+        recovered = {key[0] for key, notice in self.told.items() if notice.reason is EventReason.MODEL_RECOVERED}
+        assert recovered <= {key[0] for key, notice in self.told.items() if notice.reason is not EventReason.MODEL_RECOVERED}
+
+
+World.TestCase.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+TestWorld = World.TestCase
+
+
+def test_each_effect_has_its_cause() -> None:
+    state, effects = step(None, Seen(isvc()), RULES, NOON)
+    assert [type(effect) for effect in effects] == [Probe, Placed]
+    assert state is not None
+    assert isinstance(state.outcome, Target)
+    state, effects = step(state, RoundEnded(state.outcome, ALL_WELL), RULES, NOON)
+    assert [type(effect) for effect in effects] == [Turned, Turned, Turned, Say]
+    assert state is not None
+    state, effects = step(state, Seen(isvc(stopped=True)), RULES, NOON)
+    assert [type(effect) for effect in effects] == [Rest, Placed]
+    assert state is not None
+    assert isinstance(state.outcome, Skipped)
+    state, effects = step(state, Gone(), RULES, NOON)
+    assert (state, effects) == (None, NOTHING)
+
+
+def test_a_verdict_that_is_doubted_is_not_given() -> None:
+    state, _ = step(None, Seen(with_conditions(*saying(ALL_WELL))), RULES, NOON)
+    for _ in range(ENOUGH):
+        assert state is not None
+        assert isinstance(state.outcome, Target)
+        state, effects = step(state, RoundEnded(state.outcome, ALL_REFUSED, doubted=True), RULES, NOON)
+        assert effects == NOTHING
+    assert state is not None
+    assert state.model_ready is not None
+    assert state.model_ready.status is Status.TRUE
+
+
+def test_a_recovery_is_told_also_where_the_service_has_moved_meanwhile_and_its_conditions_are_gone() -> None:
+    state, _ = step(None, Seen(with_conditions(*saying(round_of(NOT_READY)))), RULES, NOON)
+    moved = isvc(address_url="http://iris-predictor.models.svc:9000")
+    state, _ = step(state, Seen(moved), RULES, NOON)
+    assert state is not None
+    assert isinstance(state.outcome, Target)
+    state, effects = step(state, RoundEnded(state.outcome, ALL_WELL), RULES, NOON)
+    assert state is not None
+    assert Say() in effects
+    notice = decision(state, RULES, NOON).notice
+    assert notice is not None
+    assert notice.reason is EventReason.MODEL_RECOVERED
