@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import functools
 import signal
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 
@@ -15,19 +15,22 @@ from isvcwatch.engine import Engine
 from isvcwatch.kube.api import Api
 from isvcwatch.kube.connection import connect
 from isvcwatch.kube.events import EventRecorder
-from isvcwatch.kube.inventory import Inventory
+from isvcwatch.kube.kinds import inputs
 from isvcwatch.kube.preflight import Preflight
 from isvcwatch.kube.resync import Resync
-from isvcwatch.kube.status_writer import StatusWriter
+from isvcwatch.kube.status_writer import Budget, StatusWriter
+from isvcwatch.kube.store import Store
 from isvcwatch.kube.watch import Watch
 from isvcwatch.probing.addresses import AddressPolicy
 from isvcwatch.settings import OMIT
 from isvcwatch.telemetry.http import HttpServer
+from isvcwatch.telemetry.vitals import Level, Sign, level
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
 
     from isvcwatch.kube.connection import Connection
+    from isvcwatch.kube.store import Change
     from isvcwatch.settings import Settings
 
 T = TypeVar("T")
@@ -40,6 +43,15 @@ STALE_TICK: Final = 15.0
 
 STALE_LISTS: Final = 10
 """Periods without a complete list after which the process is not live, unless the API server itself stands in the way."""
+
+STALE_WRITES: Final = 180.0
+"""Seconds in which no write has begun or ended although some wait, after which the process is not live: a call takes 30 at most."""
+
+BLOCKED: Final = 1.0
+"""Seconds for which the loop was blocked that are told, for as long as `LATELY`: what was heard meanwhile is not judged."""
+
+LATELY: Final = 60.0
+"""Seconds."""
 
 FLUSH: Final = 5.0
 """Seconds in which the last writes and Events go out; a pod has 30 until it is killed."""
@@ -57,7 +69,6 @@ class Operator:
         self._connection = connection
         self._ended: str = ""
         api = Api(connection)
-        self._inventory = Inventory()
         addresses = AddressPolicy(settings.allow_cidrs, connection.server_addresses())
         self._engine = Engine(
             settings.policy,
@@ -67,13 +78,15 @@ class Operator:
             omit_unknown=settings.unknown_conditions == OMIT,
         )
         metrics = self._engine.metrics
+        self._store = Store(self._changed, self._engine.fleet.publish)
         self._recorder = EventRecorder(api, metrics)
-        self._writer = StatusWriter(api, self._inventory, self._recorder, self._engine.fleet, metrics)
-        self._preflight = Preflight(api, self._inventory, settings.namespaces)
-        self._watch = Watch(connection, self._inventory, settings.namespaces, metrics)
-        self._resync = Resync(api, self._inventory, settings.namespaces, metrics, settings.resync)
-        self._http = HttpServer(metrics, self._not_live, self._not_ready)
-        self._inventory.subscribe(self._engine.fleet.feed)
+        budget = Budget(settings.write_rate, settings.write_burst)
+        self._writer = StatusWriter(api, self._store, self._recorder, self._engine.fleet, metrics, budget)
+        self._preflight = Preflight(api, self._store, settings.namespaces)
+        self._watch = Watch(connection, self._store, settings.namespaces, metrics)
+        self._resync = Resync(api, self._store, settings.namespaces, metrics, settings.resync)
+        metrics.watch_health(lambda: level(self._signs()))
+        self._http = HttpServer(metrics, self._signs)
 
     async def run(self) -> None:
         """Run until the process is told to end.
@@ -90,11 +103,11 @@ class Operator:
             async with _running(engine=self._engine.run(), status_writer=self._writer.run(), event_recorder=self._recorder.run()) as parts:
                 for task in parts:
                     task.add_done_callback(functools.partial(self._part_ended, stop=stop))
-                resources = await _unless_stopped(self._preflight.run(), stop)
-                if resources is not None:
-                    async with _running(resync=self._resync.run(resources)) as (resync,):
+                kinds = await _unless_stopped(self._preflight.run(), stop)
+                if kinds is not None:
+                    async with _running(resync=self._resync.run(kinds)) as (resync,):
                         resync.add_done_callback(functools.partial(self._part_ended, stop=stop))
-                        await self._watch.run(resources, stop, started=functools.partial(_end_by_signal, stop))
+                        await self._watch.run(lambda: self._resync.kinds or kinds, stop, started=functools.partial(_end_by_signal, stop))
                 await self._flush()
         finally:
             await self._engine.aclose()
@@ -111,6 +124,10 @@ class Operator:
         if not (written and told):
             log.warning("left_unsaid", so="the next process decides it again")
 
+    def _changed(self, change: Change[Any]) -> None:
+        for uid, happened in inputs(self._store, change):
+            self._engine.fleet.feed(uid, happened)
+
     def _say(self, uid: str) -> None:
         self._writer.request(uid)
 
@@ -121,19 +138,43 @@ class Operator:
             log.error("part_ended", part=self._ended, exc_info=task.exception())
             stop.set()
 
-    def _not_live(self) -> str:
-        if self._ended:
-            return f"the {self._ended} has ended"
-        tick = asyncio.get_running_loop().time() - self._engine.scheduler.last_tick
-        if tick > STALE_TICK:
-            return f"the scheduler has not ticked for {tick:.0f} s"
-        if self._resync.age > STALE_LISTS * self._settings.resync + STALE_TICK and not self._resync.problem:
-            return f"InferenceServices were last listed {self._resync.age:.0f} s ago"
-        return ""
+    def _signs(self) -> list[Sign]:
+        """How the process is at this moment."""
+        return [self._parts(), self._first_list(), self._lists(), self._scheduler(), self._loop(), self._writes(), self._network()]
 
-    def _not_ready(self) -> str:
+    def _parts(self) -> Sign:
+        words = f"the {self._ended} has ended" if self._ended else "all run"
+        return Sign("parts", words, Level.CRITICAL if self._ended else Level.WELL)
+
+    def _first_list(self) -> Sign:
         waiting_for = self._preflight.waiting_for
-        return f"waiting: {waiting_for}" if waiting_for else self._not_live()
+        words = f"waiting: {waiting_for}" if waiting_for else "all that is watched was read"
+        return Sign("cluster", words, Level.WARNING if waiting_for else Level.WELL, ready=not waiting_for)
+
+    def _lists(self) -> Sign:
+        age, problem = self._resync.age, self._resync.problem
+        stale = age > STALE_LISTS * self._settings.resync + STALE_TICK
+        words = f"InferenceServices were last listed {age:.0f} s ago{': ' if problem else ''}{problem}"
+        return Sign("lists", words, Level.WARNING if problem else Level.CRITICAL if stale else Level.WELL)
+
+    def _scheduler(self) -> Sign:
+        age = asyncio.get_running_loop().time() - self._engine.scheduler.last_tick
+        return Sign("scheduler", f"the scheduler has not ticked for {age:.0f} s", Level.CRITICAL if age > STALE_TICK else Level.WELL)
+
+    def _loop(self) -> Sign:
+        blocked = self._engine.scheduler.lateness.latest(LATELY)
+        words = f"the loop was blocked for up to {blocked:.1f} s within the last minute"
+        return Sign("loop", words, Level.WARNING if blocked > BLOCKED else Level.WELL)
+
+    def _writes(self) -> Sign:
+        stalled = self._writer.stalled
+        words = f"writes wait, and none has gone on for {stalled:.0f} s" if stalled else "none waits"
+        return Sign("writes", words, Level.CRITICAL if stalled > STALE_WRITES else Level.WELL)
+
+    def _network(self) -> Sign:
+        impaired = self._engine.fleet.impaired
+        words = "most models have fallen silent at once: no model is called False for that" if impaired else "models answer"
+        return Sign("network", words, Level.WARNING if impaired else Level.WELL)
 
 
 @contextlib.asynccontextmanager

@@ -85,7 +85,7 @@ class Fleet:
                 happened = replace(happened, doubted=True)
             after, effects = step(before, happened, self._rules, self._clock())
         except Exception as error:  # noqa: BLE001 -- see above
-            self._publish(Failed(uid, error))
+            self.publish(Failed(uid, error))
             return
         if after is None:
             self._states.pop(uid, None)
@@ -134,9 +134,10 @@ class Fleet:
             case Say():
                 self._say(uid)
             case edge:
-                self._publish(edge)
+                self.publish(edge)
 
-    def _publish(self, edge: Edge) -> None:
+    def publish(self, edge: Edge) -> None:
+        """Give an edge to all who subscribe."""
         for subscriber in self._subscribers:
             subscriber(edge)
 
@@ -157,7 +158,7 @@ class Fleet:
         holds = self._gate.holds(self._seconds(), self._schedule.wells)
         self._schedule.calm = holds
         if holds and not was:
-            self._publish(Doubt.BEGAN)
+            self.publish(Doubt.BEGAN)
         elif was and not holds:
-            self._publish(Doubt.ENDED if self._gate.closed_since is None else Doubt.OUTAGE)
+            self.publish(Doubt.ENDED if self._gate.closed_since is None else Doubt.OUTAGE)
         return holds

@@ -23,6 +23,10 @@ OMIT: Final = "omit"
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOG_FORMATS: Final = ("json", "console")
 
+SLOWEST_RATE: Final = 0.1
+MOST_WRITES: Final = 1000
+"""Writes a second, and at once: beyond what an API server takes from one client."""
+
 UNITS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -49,6 +53,8 @@ class Settings:
         policy: how services are probed that don't say otherwise.
         unknown_conditions: "write", or "omit" to leave Unknown off the objects.
         resync: seconds between two complete lists of what is watched.
+        write_rate: most writes a second, over all services.
+        write_burst: how many writes may go out at once, after a time with fewer.
         allow_cidrs: ranges that targets may be in, whatever they are.
         ca_bundles: files of certificates in PEM, of authorities that are trusted beside the system's.
         http_host: address that /livez, /readyz and /metrics are served at.
@@ -63,6 +69,8 @@ class Settings:
     policy: ProbePolicy = field(default_factory=ProbePolicy)
     unknown_conditions: str = WRITE
     resync: float = 60.0
+    write_rate: float = 20.0
+    write_burst: int = 100
     allow_cidrs: tuple[IPv4Network | IPv6Network, ...] = ()
     ca_bundles: tuple[str, ...] = ()
     http_host: str = "127.0.0.1"
@@ -122,6 +130,20 @@ def threshold(text: str) -> int:
     """A number of rounds in a row."""
     if not re.fullmatch(r"[0-9]{1,6}", text.strip()) or not 1 <= int(text) <= MOST_ROUNDS:
         raise ValueError(f"write a whole number from 1 to {MOST_ROUNDS}")
+    return int(text)
+
+
+def rate(text: str) -> float:
+    """A number a second."""
+    if not re.fullmatch(r"\d{1,4}(?:\.\d{1,3})?", text.strip()) or not SLOWEST_RATE <= float(text) <= MOST_WRITES:
+        raise ValueError(f"write a number from {SLOWEST_RATE:g} to {MOST_WRITES}")
+    return float(text)
+
+
+def burst(text: str) -> int:
+    """A number of writes at once."""
+    if not re.fullmatch(r"[0-9]{1,5}", text.strip()) or not 1 <= int(text) <= MOST_WRITES:
+        raise ValueError(f"write a whole number from 1 to {MOST_WRITES}")
     return int(text)
 
 
@@ -195,6 +217,8 @@ RUN_OPTIONS: Final = (
     *POLICY_OPTIONS,
     Option("unknown-conditions", "WHAT", "write, or omit to leave Unknown off the objects (default write)", one_of(WRITE, OMIT)),
     Option("resync", "SECONDS", "time between two complete lists of what is watched (default 60)", _duration_from(1.0)),
+    Option("write-rate", "N", "most status writes a second, each one reconcile of KServe's (default 20)", rate),
+    Option("write-burst", "N", "how many of them may go out at once (default 100)", burst),
     Option("allow-cidr", "CIDR", "range that targets may be in, whatever it is; may be repeated", network, many=True),
     CA_BUNDLE,
     Option("http-bind", "HOST:PORT", "where /livez, /readyz and /metrics are served (default 127.0.0.1:8080)", bind),

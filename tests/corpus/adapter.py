@@ -22,7 +22,8 @@ from isvcwatch.core.health import Health, Round
 from isvcwatch.core.policy import ProbePolicy
 from isvcwatch.core.targets import Skipped, Target
 from isvcwatch.kube import parse
-from isvcwatch.kube.inventory import Inventory
+from isvcwatch.kube.kinds import CLUSTER_RUNTIMES, RUNTIMES, runtime_of
+from isvcwatch.kube.store import Store
 from isvcwatch.probing.prober import Prober
 
 if TYPE_CHECKING:
@@ -74,11 +75,12 @@ class Verdict:
 
 async def judge(isvc: dict[str, Any], runtimes: list[dict[str, Any]], ask: Network) -> Verdict:
     """The verdict after as many rounds as the default policy wants."""
-    inventory = Inventory()
-    for runtime in runtimes:
-        inventory.put_runtime(runtime)
+    store = Store(lambda _: None)
+    for number, runtime in enumerate(runtimes):
+        metadata = runtime["metadata"]
+        store.put(RUNTIMES if metadata.get("namespace") else CLUSTER_RUNTIMES, {**runtime, "metadata": {"uid": str(number), **metadata}})
     service = parse.inference_service(isvc)
-    outcome = derive(service, inventory.runtime_of(service), ProbePolicy()).outcome
+    outcome = derive(service, runtime_of(store, service), ProbePolicy()).outcome
     if not isinstance(outcome, Target):
         skipped = isinstance(outcome, Skipped)
         return Verdict(skipped, None if skipped else "Unknown", str(outcome.reason), outcome.message)

@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
 
 from isvcwatch.kube import errors
 from isvcwatch.kube.backoff import pause
+from isvcwatch.kube.kinds import KINDS
+from isvcwatch.kube.preflight import read_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from isvcwatch.kube.api import Api, Listed
-    from isvcwatch.kube.inventory import Inventory
-    from isvcwatch.kube.resources import Resource
+    from isvcwatch.kube.kinds import Kind
+    from isvcwatch.kube.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -45,38 +47,43 @@ class Metrics(Protocol):
 
 
 class Resync:
-    """Keeps the inventory equal to the cluster.
+    """Keeps the store equal to the cluster.
 
     Args:
         api: lists.
-        inventory: is made equal.
+        store: is made equal.
         namespaces: those that are watched; all where none is named.
         metrics: counts.
         period: seconds between two complete lists.
         clock: seconds, for the age of the latest one.
+        wanted: kinds that are read as soon as they can be.
 
     Attributes:
         problem: what stood in the way of the latest list; empty where it was complete.
+        kinds: those that can be read; what is missing at first may come.
     """
 
     def __init__(
         self,
         api: Api,
-        inventory: Inventory,
+        store: Store,
         namespaces: Sequence[str],
         metrics: Metrics,
         period: float = PERIOD,
         clock: Callable[[], float] = time.monotonic,
+        wanted: Sequence[Kind[Any]] = KINDS,
     ) -> None:
         self._api = api
-        self._inventory = inventory
+        self._store = store
         self._namespaces = tuple(namespaces) or EVERYWHERE
         self._metrics = metrics
         self._period = period
         self._clock = clock
-        self._newest: dict[tuple[Resource, str], int] = {}
-        self._stale: dict[tuple[Resource, str], int] = {}
-        self._unserved: dict[Resource, int] = {}
+        self._wanted = tuple(wanted)
+        self._newest: dict[tuple[Kind[Any], str], int] = {}
+        self._stale: dict[tuple[Kind[Any], str], int] = {}
+        self._unserved: dict[Kind[Any], int] = {}
+        self.kinds: list[Kind[Any]] = []
         self._completed: float | None = None
         self.problem = ""
 
@@ -85,12 +92,13 @@ class Resync:
         """Seconds since everything was last listed; 0 before the first time, which the preflight waits for."""
         return 0.0 if self._completed is None else self._clock() - self._completed
 
-    async def run(self, resources: Sequence[Resource]) -> None:
+    async def run(self, kinds: Sequence[Kind[Any]]) -> None:
         """List until cancelled.
 
         Args:
-            resources: what is listed.
+            kinds: those that can be read at first.
         """
+        self.kinds = list(kinds)
         self._completed = self._clock()
         tries = 0
         while True:
@@ -99,7 +107,7 @@ class Resync:
             else:
                 await asyncio.sleep(self._period * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 -- jitter
             try:
-                await self.once(resources)
+                await self.once()
             except errors.KubeError as error:
                 tries += 1
                 self._say(str(error))
@@ -110,7 +118,7 @@ class Resync:
                 tries = 0
                 self._say("")
 
-    async def once(self, resources: Sequence[Resource]) -> None:
+    async def once(self) -> None:
         """List everything once.
 
         Raises:
@@ -118,12 +126,13 @@ class Resync:
         """
         problem: errors.KubeError | None = None
         missed = 0
-        for resource in resources:
-            for namespace in self._namespaces if resource.namespaced else EVERYWHERE:
+        for kind in self.kinds:
+            for namespace in self._namespaces if kind.resource.namespaced else EVERYWHERE:
                 try:
-                    missed += await self._list(resource, namespace)
+                    missed += await self._list(kind, namespace)
                 except errors.KubeError as error:
                     problem = problem or error
+        await self._look_for_more()
         if problem:
             raise problem
         self._completed = self._clock()
@@ -131,34 +140,46 @@ class Resync:
         if missed:
             log.info("resynced", missed=missed)
 
-    async def _list(self, resource: Resource, namespace: str) -> int:
-        try:
-            listed = await self._api.list_all(resource, namespace)
-        except errors.NotServedError:
-            self._unserved[resource] = self._unserved.get(resource, 0) + 1
-            if self._unserved[resource] < UNSERVED_LISTS:
-                raise
-            return self._inventory.replace(resource, [], None, namespace)
-        self._unserved[resource] = 0
-        return self._take(resource, namespace, listed)
+    async def _look_for_more(self) -> None:
+        """What could not be read until now may have come: its CRD, or the right to it."""
+        for kind in self._wanted:
+            if kind not in self.kinds:
+                try:
+                    items = await read_all(self._api, kind, self._namespaces)
+                except errors.KubeError:  # said once already, at the start
+                    continue
+                for item in items:
+                    self._store.put(kind, item)
+                self.kinds.append(kind)
+                log.info("kind_readable", resource=str(kind))
 
-    def _take(self, resource: Resource, namespace: str, listed: Listed) -> int:
+    async def _list(self, kind: Kind[Any], namespace: str) -> int:
+        try:
+            listed = await self._api.list_all(kind.resource, namespace)
+        except errors.NotServedError:
+            self._unserved[kind] = self._unserved.get(kind, 0) + 1
+            if self._unserved[kind] < UNSERVED_LISTS:
+                raise
+            return self._store.replace(kind, [], None, namespace)
+        self._unserved[kind] = 0
+        return self._take(kind, namespace, listed)
+
+    def _take(self, kind: Kind[Any], namespace: str, listed: Listed) -> int:
         """Take a list in, unless it is older than one before it: a replica that lags, or a cache that was restored."""
-        key = (resource, namespace)
+        key = (kind, namespace)
         version = int(listed.resource_version) if listed.resource_version.isdecimal() else None
         if version is not None and version < self._newest.get(key, 0):
             self._stale[key] = self._stale.get(key, 0) + 1
             if self._stale[key] < STALE_LISTS:
                 raise errors.UnavailableError(
-                    f"the API server lists {resource} as of version {version}, older than {self._newest[key]}: "
-                    "it lags behind, or was restored"
+                    f"the API server lists {kind} as of version {version}, older than {self._newest[key]}: it lags behind, or was restored"
                 )
-            log.warning("restored", resource=str(resource), version=version, newest=self._newest[key])
-            self._inventory.forget_versions()
+            log.warning("restored", resource=str(kind), version=version, newest=self._newest[key])
+            self._store.forget_versions()
         self._stale[key] = 0
         if version is not None:
             self._newest[key] = version
-        return self._inventory.replace(resource, listed.items, version, namespace)
+        return self._store.replace(kind, listed.items, version, namespace)
 
     def _say(self, problem: str) -> None:
         """Log what stands in the way, once for as long as it stays the same."""

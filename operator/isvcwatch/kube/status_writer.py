@@ -17,6 +17,7 @@ from isvcwatch.core.step import Told
 from isvcwatch.kube import errors
 from isvcwatch.kube.backoff import pause
 from isvcwatch.kube.flushing import all_out
+from isvcwatch.kube.kinds import SERVICES
 from isvcwatch.kube.patch import status_patch
 from isvcwatch.kube.resources import INFERENCE_SERVICE_STATUS, INFERENCE_SERVICES
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from isvcwatch.core.objects import InferenceService
     from isvcwatch.kube.api import Api
     from isvcwatch.kube.events import EventRecorder
-    from isvcwatch.kube.inventory import Inventory
+    from isvcwatch.kube.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -107,10 +108,10 @@ class StatusWriter:
     """Carries out decisions. A request is only a name: what to write is decided when its turn comes."""
 
     def __init__(
-        self, api: Api, inventory: Inventory, recorder: EventRecorder, fleet: Fleet, metrics: Metrics, budget: Budget | None = None
+        self, api: Api, store: Store, recorder: EventRecorder, fleet: Fleet, metrics: Metrics, budget: Budget | None = None
     ) -> None:
         self._api = api
-        self._inventory = inventory
+        self._store = store
         self._recorder = recorder
         self._fleet = fleet
         self._metrics = metrics
@@ -119,6 +120,7 @@ class StatusWriter:
         self._budget = budget or Budget()
         self._waiting: set[str] = set()
         self._writing = 0
+        self._moved = -math.inf
         self._hurry = False
         self._busy: set[str] = set()
         self._tries: dict[str, int] = {}
@@ -137,6 +139,12 @@ class StatusWriter:
     def idle(self) -> bool:
         """Whether nothing waits to be written, nor is being written."""
         return not (self._waiting or self._writing)
+
+    @property
+    def stalled(self) -> float:
+        """Seconds since a turn was last begun or ended, while a service waits for its turn; 0 while none does."""
+        due = self._writing or not self._queue.empty()
+        return asyncio.get_running_loop().time() - self._moved if due else 0.0
 
     async def run(self) -> None:
         """Write until cancelled."""
@@ -157,6 +165,7 @@ class StatusWriter:
             self._waiting.discard(uid)
             self._busy.add(uid)
             self._writing += 1
+            self._moved = asyncio.get_running_loop().time()
             try:
                 turn = await self._take_turn(uid)
             except Exception as error:  # noqa: BLE001 -- a bug that one object brings out must not cost the others their verdicts
@@ -164,6 +173,7 @@ class StatusWriter:
                 turn = Turn(rest=ASIDE)
             finally:
                 self._writing -= 1
+                self._moved = asyncio.get_running_loop().time()
             if turn.again:
                 self._waiting.add(uid)
             asyncio.get_running_loop().call_later(min(turn.rest, HURRIED) if self._hurry else turn.rest, self._free, uid)
@@ -183,6 +193,8 @@ class StatusWriter:
 
     def _enqueue(self, uid: str) -> None:
         """Bad news goes before good news; of either, what came first."""
+        if self._queue.empty() and not self._writing:
+            self._moved = asyncio.get_running_loop().time()
         self._queue.put_nowait((not self._fleet.is_urgent(uid), next(self._number), uid))
 
     async def _take_turn(self, uid: str) -> Turn:
@@ -202,14 +214,14 @@ class StatusWriter:
         except errors.GoneError:
             self._metrics.status_write("gone")
             self._forget_trouble(uid)
-            self._inventory.drop_service(uid)
+            self._store.drop(SERVICES, uid)
             return Turn()
         except errors.KubeError as error:
             return self._retry(isvc, error)
         self._forget_trouble(uid)
         self._fleet.feed(uid, Told(decision))
         if after is not None:
-            self._inventory.put_service(after)
+            self._store.put(SERVICES, after)
         if decision.notice:
             self._recorder.record(isvc, decision.notice)
         return Turn(rest=self._rest_after(isvc, decision) if decision.conditions or decision.removed else 0.0)
@@ -263,7 +275,7 @@ class StatusWriter:
             raise errors.GoneError(f"{isvc.namespace}/{isvc.name} was made anew")
         if metadata.get("resourceVersion") == isvc.resource_version:
             return False
-        self._inventory.put_service(raw)
+        self._store.put(SERVICES, raw)
         return True
 
     async def _refresh(self, isvc: InferenceService) -> Turn:
@@ -275,9 +287,9 @@ class StatusWriter:
         except errors.KubeError as error:
             return self._retry(isvc, error)
         if raw.get("metadata", {}).get("uid") != isvc.uid:  # deleted, perhaps made anew under its name
-            self._inventory.drop_service(isvc.uid)
+            self._store.drop(SERVICES, isvc.uid)
         if raw:
-            self._inventory.put_service(raw)
+            self._store.put(SERVICES, raw)
         tries = self._try_again(isvc.uid)
         rest = random.uniform(*CONFLICT_REST)  # noqa: S311 -- jitter
         if tries == FIGHT:

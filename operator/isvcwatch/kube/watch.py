@@ -12,16 +12,14 @@ import kopf
 import structlog
 
 from isvcwatch.core.conditions import one_line
-from isvcwatch.core.objects import RuntimeKey
 from isvcwatch.kube.backoff import pause
-from isvcwatch.kube.resources import INFERENCE_SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from isvcwatch.kube.connection import Connection
-    from isvcwatch.kube.inventory import Inventory
-    from isvcwatch.kube.resources import Resource
+    from isvcwatch.kube.kinds import Kind
+    from isvcwatch.kube.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -76,34 +74,34 @@ def settings() -> kopf.OperatorSettings:
 
 
 class Watch:
-    """Feeds the inventory from the API server's watch.
+    """Feeds the store from the API server's watch.
 
     Attributes:
         restarts: how often in a row it had to begin anew; 0 while it never had to.
     """
 
-    def __init__(self, connection: Connection, inventory: Inventory, namespaces: Sequence[str], metrics: Metrics) -> None:
+    def __init__(self, connection: Connection, store: Store, namespaces: Sequence[str], metrics: Metrics) -> None:
         self._connection = connection
-        self._inventory = inventory
+        self._store = store
         self._namespaces = tuple(namespaces)
         self._metrics = metrics
         self.restarts = 0
 
-    async def run(self, resources: Sequence[Resource], stop: asyncio.Event, started: Callable[[], None]) -> None:
+    async def run(self, kinds: Callable[[], Sequence[Kind[Any]]], stop: asyncio.Event, started: Callable[[], None]) -> None:
         """Watch until `stop` is set; begin anew whenever a watch has ended.
 
         kopf gives up a watch for good on some errors (an ERROR event other than 410, an answer of 410), and lives on without it; on others
         it ends as a whole. Either way the watch begins again within seconds.
 
         Args:
-            resources: what to watch; all of them must be served.
+            kinds: what to watch at present; all of them must be served. Where that changes, the watch begins anew.
             stop: ends it.
             started: called once kopf has taken the process's signals for itself, to take them back: ended by them it lingers for 5 s.
         """
         while not stop.is_set():
             began = time.monotonic()
             try:
-                why = await self._watched(resources, stop, started)
+                why = await self._watched(kinds, stop, started)
             except Exception as error:  # noqa: BLE001 -- whatever ends it, it begins again
                 why = one_line(f"{type(error).__name__}: {error}")
             if stop.is_set():
@@ -114,10 +112,11 @@ class Watch:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause(self.restarts - 1) if self.restarts > 1 else QUICK)
 
-    async def _watched(self, resources: Sequence[Resource], stop: asyncio.Event, started: Callable[[], None]) -> str:
+    async def _watched(self, kinds: Callable[[], Sequence[Kind[Any]]], stop: asyncio.Event, started: Callable[[], None]) -> str:
         """Watch until that ends, and say why it did."""
+        watched = tuple(kinds())
         tasks = await kopf.spawn_tasks(
-            registry=self._registry(resources),
+            registry=self._registry(watched),
             settings=settings(),
             standalone=True,
             clusterwide=not self._namespaces,
@@ -126,14 +125,21 @@ class Watch:
         )
         started()
         try:
-            return await self._looked_after(tasks, len(resources) if not self._namespaces else 1, stop)
+            return await self._looked_after(tasks, watched, kinds, stop)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=LONGEST_END)
 
-    async def _looked_after(self, tasks: Collection[asyncio.Task[None]], least: int, stop: asyncio.Event) -> str:
-        """Wait until a part of kopf has ended, or one of its watches, or the process is to end."""
+    async def _looked_after(
+        self,
+        tasks: Collection[asyncio.Task[None]],
+        watched: Sequence[Kind[Any]],
+        kinds: Callable[[], Sequence[Kind[Any]]],
+        stop: asyncio.Event,
+    ) -> str:
+        """Wait until a part of kopf has ended, or one of its watches, or something else is to be watched, or the process is to end."""
+        least = len(watched) if not self._namespaces else 1
         seen: set[asyncio.Task[Any]] = set()
         began = time.monotonic()
         while not stop.is_set():
@@ -144,37 +150,32 @@ class Watch:
             lost = next((task for task in seen if task.done()), None)
             if lost is not None:
                 return f"the {lost.get_name()} has ended: {_failure(lost)}"
+            if tuple(kinds()) != watched:
+                return "other kinds can be watched now"
             if len(seen) < least and time.monotonic() - began > SETTLED:
                 return "kopf does not watch what it was told to"
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), LOOK)
         return "the process ends"
 
-    def _registry(self, resources: Iterable[Resource]) -> kopf.OperatorRegistry:
+    def _registry(self, kinds: Iterable[Kind[Any]]) -> kopf.OperatorRegistry:
         """Handlers are glue: each takes an event in, and no more."""
         registry = kopf.OperatorRegistry()
 
         async def login(**_: Any) -> kopf.AiohttpSession:  # noqa: ANN401 -- kopf's calling convention
             return self._connection.kopf_session()
 
-        async def service(event: kopf.RawEvent, **_: Any) -> None:  # noqa: ANN401
+        async def take(event: kopf.RawEvent, param: Any = None, **_: Any) -> None:  # noqa: ANN401
             if event["type"] == "DELETED":
                 metadata = event["object"]["metadata"]
-                self._inventory.drop_service(metadata["uid"], metadata.get("resourceVersion", ""))
+                self._store.drop(param, metadata["uid"], metadata.get("resourceVersion", ""))
             else:
-                self._inventory.put_service(event["object"])
-
-        async def runtime(event: kopf.RawEvent, **_: Any) -> None:  # noqa: ANN401
-            if event["type"] == "DELETED":
-                metadata = event["object"]["metadata"]
-                self._inventory.drop_runtime(RuntimeKey(metadata.get("namespace", ""), metadata["name"]))
-            else:
-                self._inventory.put_runtime(event["object"])
+                self._store.put(param, event["object"])
 
         kopf.on.login(registry=registry)(login)
-        for resource in resources:
-            handler = service if resource == INFERENCE_SERVICES else runtime
-            kopf.on.event(resource.group, resource.version, resource.plural, registry=registry)(handler)
+        for kind in kinds:
+            resource = kind.resource
+            kopf.on.event(resource.group, resource.version, resource.plural, registry=registry, id=str(kind), param=kind)(take)
         return registry
 
 

@@ -50,6 +50,10 @@ class Lateness:
         self.last_tick = now
         return late
 
+    def latest(self, within: float) -> float:
+        """Seconds of the longest stall that ended within so many seconds before the latest tick; 0 where there was none."""
+        return max((late for end, late in self._recent if self.last_tick - end <= within), default=0.0)
+
     def spoiled(self, since: float, now: float, bound: float) -> bool:
         """Whether the loop was late by more than `bound` seconds at any time since then.
 

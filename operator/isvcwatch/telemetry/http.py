@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
+from isvcwatch.telemetry.vitals import listed, not_live, not_ready
+
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from isvcwatch.telemetry.metrics import Metrics
+    from isvcwatch.telemetry.vitals import Sign
 
 
 class BindError(Exception):
@@ -22,15 +25,15 @@ class HttpServer:
 
     Args:
         metrics: what /metrics answers.
-        live: what keeps the process from being live, in words; empty where nothing does.
-        ready: likewise, what keeps it from being ready.
+        signs: how the process is at this moment.
     """
 
-    def __init__(self, metrics: Metrics, live: Callable[[], str], ready: Callable[[], str]) -> None:
+    def __init__(self, metrics: Metrics, signs: Callable[[], Sequence[Sign]]) -> None:
         self._metrics = metrics
+        self._signs = signs
         app = web.Application()
-        app.router.add_get("/livez", self._check(live))
-        app.router.add_get("/readyz", self._check(ready))
+        app.router.add_get("/livez", self._check(not_live))
+        app.router.add_get("/readyz", self._check(not_ready))
         app.router.add_get("/metrics", self._exposition)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
 
@@ -47,11 +50,12 @@ class HttpServer:
         """Close."""
         await self._runner.cleanup()
 
-    @staticmethod
-    def _check(wrong: Callable[[], str]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        async def answer(_request: web.Request) -> web.Response:
-            words = wrong()
-            return web.Response(text=f"{words or 'ok'}\n", status=503 if words else 200)
+    def _check(self, wrong: Callable[[Sequence[Sign]], str]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def answer(request: web.Request) -> web.Response:
+            signs = self._signs()
+            words = wrong(signs)
+            details = listed(signs) if "verbose" in request.query else ""
+            return web.Response(text=f"{details}{words or 'ok'}\n", status=503 if words else 200)
 
         return answer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client import CollectorRegistry, Counter, Info, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Info, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from isvcwatch.core.edges import Edge
+    from isvcwatch.telemetry.vitals import Level
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -185,6 +186,15 @@ class Metrics:
         self._resyncs = Counter("isvcwatch_resyncs", "Complete lists of what is watched", registry=self._registry)
         self._missed = Counter("isvcwatch_missed_changes", "Changes found by a list that no watch had told of", registry=self._registry)
         Info("isvcwatch_build", "The version that runs", registry=self._registry).info({"version": __version__})
+
+    def watch_health(self, level: Callable[[], Level]) -> None:
+        """From now on, give how well the process is at each scrape."""
+        gauge = Gauge(
+            "isvcwatch_operator_health_status",
+            "How well the operator is: 0 well, 1 something stands in its way, 2 not live; /livez?verbose says why",
+            registry=self._registry,
+        )
+        gauge.set_function(lambda: float(level()))
 
     def edge(self, edge: Edge) -> None:
         """Something is worth a count: a verdict that has turned, or a bug that one service has brought out."""

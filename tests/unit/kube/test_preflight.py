@@ -9,9 +9,9 @@ from structlog.testing import capture_logs
 
 from isvcwatch.kube import errors
 from isvcwatch.kube.api import Listed
-from isvcwatch.kube.inventory import Inventory
+from isvcwatch.kube.kinds import CLUSTER_RUNTIMES, KINDS, RUNTIMES, SERVICES
 from isvcwatch.kube.preflight import Preflight
-from isvcwatch.kube.resources import CLUSTER_SERVING_RUNTIMES, INFERENCE_SERVICES, SERVING_RUNTIMES
+from isvcwatch.kube.store import Store
 from rig import kserve_status as kserve
 from tests.unit.kube.fakes import FakeApi
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.looptime
 
-ALL = [INFERENCE_SERVICES, SERVING_RUNTIMES, CLUSTER_SERVING_RUNTIMES]
+ALL = list(KINDS)
 
 
 def raw(name: str = "iris") -> dict[str, Any]:
@@ -29,29 +29,29 @@ def raw(name: str = "iris") -> dict[str, Any]:
     return found
 
 
-def listing(*trouble: Exception | None, of: str = str(INFERENCE_SERVICES)) -> list[Any]:
+def listing(*trouble: Exception | None, of: str = str(SERVICES)) -> list[Any]:
     """Lists of one service and no runtimes; the kind named has these troubles first, one a try."""
     left = list(trouble)
 
     def answer(resource: str, _: object) -> Listed:
         if resource == of and left and (error := left.pop(0)):
             raise error
-        return Listed([raw()] if resource == str(INFERENCE_SERVICES) else [], "7")
+        return Listed([raw()] if resource == str(SERVICES) else [], "7")
 
     return [answer]
 
 
-def first_look(api: FakeApi, namespaces: Sequence[str] = ()) -> tuple[Preflight, Inventory]:
-    inventory = Inventory()
-    return Preflight(api.api, inventory, namespaces), inventory
+def first_look(api: FakeApi, namespaces: Sequence[str] = ()) -> tuple[Preflight, Store]:
+    store = Store(lambda _: None)
+    return Preflight(api.api, store, namespaces), store
 
 
 async def test_everything_is_read_and_can_be_watched() -> None:
     api = FakeApi({"list_all": listing(), "discovers": [True]})
-    preflight, inventory = first_look(api)
+    preflight, store = first_look(api)
     assert preflight.waiting_for
     assert await preflight.run() == ALL
-    assert [service.name for service in inventory._services.values()] == ["iris"]
+    assert [service.name for service in store.of(SERVICES)] == ["iris"]
     assert preflight.waiting_for == ""
 
 
@@ -59,19 +59,17 @@ async def test_each_namespace_is_read() -> None:
     api = FakeApi({"list_all": listing(), "discovers": [True]})
     await first_look(api, ["a", "b"])[0].run()
     listed = [(name, namespace) for verb, name, namespace in api.calls if verb == "list_all"]
-    assert sorted(listed) == sorted(
-        [(str(r), n) for r in (INFERENCE_SERVICES, SERVING_RUNTIMES) for n in ("a", "b")] + [(str(CLUSTER_SERVING_RUNTIMES), "")]
-    )
+    assert sorted(listed) == sorted([(str(r), n) for r in (SERVICES, RUNTIMES) for n in ("a", "b")] + [(str(CLUSTER_RUNTIMES), "")])
 
 
 @pytest.mark.parametrize("error", [errors.NotServedError("no CRD"), errors.ForbiddenError("add a rule"), errors.UnavailableError("down")])
 async def test_services_that_cannot_be_read_are_waited_for_and_said_once(error: errors.KubeError) -> None:
     api = FakeApi({"list_all": listing(error, error, error), "discovers": [True]})
-    preflight, inventory = first_look(api)
+    preflight, store = first_look(api)
     with capture_logs() as lines:
         assert await preflight.run() == ALL
     assert [line["why"] for line in lines if line["event"] == "waiting"] == [str(error)]
-    assert len(inventory) == 1
+    assert store.count(SERVICES) == 1
 
 
 async def test_a_resource_that_is_served_but_not_discovered_yet_is_waited_for() -> None:
@@ -79,16 +77,16 @@ async def test_a_resource_that_is_served_but_not_discovered_yet_is_waited_for() 
     left = [False, False]
 
     def discovered(resource: str, _: object) -> bool:
-        return left.pop() if resource == str(INFERENCE_SERVICES) and left else True
+        return left.pop() if resource == str(SERVICES) and left else True
 
     api = FakeApi({"list_all": listing(), "discovers": [discovered]})
-    preflight, inventory = first_look(api)
+    preflight, store = first_look(api)
     with capture_logs() as lines:
         assert await preflight.run() == ALL
     assert [line["why"] for line in lines if line["event"] == "waiting"] == [
         "inferenceservices.serving.kserve.io is not served: discovery does not name it yet"
     ]
-    assert len(inventory) == 1
+    assert store.count(SERVICES) == 1
 
 
 async def test_runtimes_that_come_while_services_are_waited_for_are_watched() -> None:
@@ -107,14 +105,12 @@ async def test_runtimes_that_come_while_services_are_waited_for_are_watched() ->
 
 @pytest.mark.parametrize("error", [errors.NotServedError("no CRD"), errors.ForbiddenError("add a rule")])
 async def test_runtimes_that_cannot_be_read_are_done_without_and_said(error: errors.KubeError) -> None:
-    api = FakeApi({"list_all": listing(error, of=str(SERVING_RUNTIMES)), "discovers": [True]})
+    api = FakeApi({"list_all": listing(error, of=str(RUNTIMES)), "discovers": [True]})
     with capture_logs() as lines:
-        assert await first_look(api)[0].run() == [INFERENCE_SERVICES, CLUSTER_SERVING_RUNTIMES]
-    assert [(line["resource"], line["why"]) for line in lines if line["event"] == "runtimes_unreadable"] == [
-        (str(SERVING_RUNTIMES), str(error))
-    ]
+        assert await first_look(api)[0].run() == [CLUSTER_RUNTIMES, SERVICES]
+    assert [(line["resource"], line["why"]) for line in lines if line["event"] == "kind_unreadable"] == [(str(RUNTIMES), str(error))]
 
 
 async def test_runtimes_that_an_unwell_api_server_does_not_give_are_waited_for() -> None:
-    api = FakeApi({"list_all": listing(errors.UnavailableError("503"), of=str(SERVING_RUNTIMES)), "discovers": [True]})
+    api = FakeApi({"list_all": listing(errors.UnavailableError("503"), of=str(RUNTIMES)), "discovers": [True]})
     assert await first_look(api)[0].run() == ALL

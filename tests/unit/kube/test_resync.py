@@ -11,15 +11,16 @@ from structlog.testing import capture_logs
 
 from isvcwatch.kube import errors
 from isvcwatch.kube.api import Listed
-from isvcwatch.kube.inventory import Inventory
-from isvcwatch.kube.resources import CLUSTER_SERVING_RUNTIMES, INFERENCE_SERVICES
+from isvcwatch.kube.kinds import CLUSTER_RUNTIMES, KINDS, RUNTIMES, SERVICES
 from isvcwatch.kube.resync import JITTER, PERIOD, STALE_LISTS, UNSERVED_LISTS, Resync
+from isvcwatch.kube.store import Store
 from tests.unit.kube.fakes import FakeApi
-from tests.unit.kube.test_inventory import service
+from tests.unit.kube.test_store import runtime, service
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from isvcwatch.kube.kinds import Kind
     from tests.unit.kube.fakes import Answer
 
 pytestmark = pytest.mark.looptime
@@ -36,21 +37,21 @@ class Counted:
 
 
 class Stage:
-    def __init__(self, *answers: Answer, namespaces: tuple[str, ...] = ()) -> None:
+    def __init__(self, *answers: Answer, namespaces: tuple[str, ...] = (), wanted: tuple[Kind[Any], ...] = (SERVICES,)) -> None:
         self.api = FakeApi({"list_all": list(answers)})
-        self.inventory = Inventory()
+        self.store = Store(lambda _: None)
         self.counted = Counted()
-        self.resync = Resync(self.api.api, self.inventory, namespaces, self.counted, clock=asyncio.get_running_loop().time)
+        self.resync = Resync(self.api.api, self.store, namespaces, self.counted, clock=asyncio.get_running_loop().time, wanted=wanted)
 
     @property
     def names(self) -> list[str]:
-        return sorted(isvc.name for isvc in self.inventory._services.values())
+        return sorted(isvc.name for isvc in self.store.of(SERVICES))
 
 
 @asynccontextmanager
 async def resyncing(*answers: Answer, namespaces: tuple[str, ...] = ()) -> AsyncIterator[Stage]:
     stage = Stage(*answers, namespaces=namespaces)
-    task = asyncio.create_task(stage.resync.run([INFERENCE_SERVICES]))
+    task = asyncio.create_task(stage.resync.run([SERVICES]))
     await asyncio.sleep(0)
     yield stage
     assert not task.done()
@@ -65,7 +66,7 @@ def listed(version: str, *names: str) -> Listed:
 
 async def test_what_a_watch_has_lost_is_found_within_a_round() -> None:
     async with resyncing(listed("10", "a", "b"), listed("20", "b", "c")) as stage:
-        stage.inventory.put_service(service("a", version="5"))
+        stage.store.put(SERVICES, service("a", version="5"))
         await asyncio.sleep(ROUND)
         assert stage.names == ["a", "b"]
         await asyncio.sleep(ROUND)
@@ -108,7 +109,7 @@ async def test_an_api_server_that_goes_on_listing_an_older_state_was_restored() 
 async def test_a_kind_that_is_not_served_for_a_moment_loses_nothing_and_one_that_stays_away_all() -> None:
     missing = errors.NotServedError("no CRD")
     async with resyncing(*[missing] * (UNSERVED_LISTS - 1), listed("10", "a"), *[missing] * UNSERVED_LISTS) as stage:
-        stage.inventory.put_service(service("a", version="5"))
+        stage.store.put(SERVICES, service("a", version="5"))
         await asyncio.sleep(ROUND + 10)
         assert stage.names == ["a"]
         await asyncio.sleep(2 * ROUND + 60)
@@ -131,9 +132,31 @@ async def test_a_kind_that_can_not_be_listed_keeps_no_other_from_being() -> None
         return listed("10", "a")
 
     stage = Stage(answer)
+    stage.resync.kinds = [CLUSTER_RUNTIMES, SERVICES]
     with pytest.raises(errors.ForbiddenError):
-        await stage.resync.once([CLUSTER_SERVING_RUNTIMES, INFERENCE_SERVICES])
+        await stage.resync.once()
     assert stage.names == ["a"]
+
+
+async def test_a_kind_that_comes_later_is_read_and_watched_from_then_on() -> None:
+    served = False
+
+    def answer(resource: str, _: object) -> Listed:
+        if resource == str(CLUSTER_RUNTIMES):
+            if not served:
+                raise errors.NotServedError("no CRD")
+            return Listed([runtime("r")], "12")
+        return listed("10", "a") if resource == str(SERVICES) else Listed([], "10")
+
+    stage = Stage(answer, wanted=KINDS)
+    stage.api.answers["discovers"] = [True]
+    stage.resync.kinds = [RUNTIMES, SERVICES]
+    await stage.resync.once()
+    assert stage.resync.kinds == [RUNTIMES, SERVICES]
+    served = True
+    await stage.resync.once()
+    assert stage.resync.kinds == [RUNTIMES, SERVICES, CLUSTER_RUNTIMES]
+    assert stage.store.count(CLUSTER_RUNTIMES) == 1
 
 
 async def test_a_bug_ends_nothing() -> None:

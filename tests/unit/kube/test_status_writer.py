@@ -15,8 +15,9 @@ from isvcwatch.core.decide import Decision, Notice
 from isvcwatch.core.reasons import EventReason
 from isvcwatch.core.step import Gone, Seen, Told
 from isvcwatch.kube import errors
-from isvcwatch.kube.inventory import Inventory
+from isvcwatch.kube.kinds import SERVICES, inputs
 from isvcwatch.kube.status_writer import StatusWriter
+from isvcwatch.kube.store import Store
 from rig import kserve_status as kserve
 from tests.unit.builders import DENIED, NOT_READY, READY, condition, isvc
 from tests.unit.kube.fakes import Counts, FakeApi
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from isvcwatch.core.objects import InferenceService
     from isvcwatch.kube.events import EventRecorder
+    from isvcwatch.kube.store import Change
 
 pytestmark = pytest.mark.looptime
 
@@ -43,12 +45,13 @@ def raw(uid: str = "uid-of-iris", version: str = "101") -> dict[str, Any]:
 
 @dataclass
 class Plan:
-    """A planner that has a decision for each service until that is done."""
+    """A fleet that has a decision for each service until that is done, or, told to, until the service changes."""
 
     decisions: dict[str, list[Decision]]
     asked: list[str] = field(default_factory=list)
     carried_out: list[tuple[str, Decision]] = field(default_factory=list)
     version: str = "100"
+    settles: bool = False
 
     def plan(self, uid: str) -> tuple[InferenceService, Decision] | None:
         self.asked.append(uid)
@@ -59,16 +62,14 @@ class Plan:
         self.carried_out.append((uid, happened.decision))
         self.decisions[uid].remove(happened.decision)
 
-    def settle(self, uid: str, _: Seen | Gone) -> None:
-        """At the next change nothing is left to be said."""
-        self.decisions.pop(uid, None)
-
     def is_urgent(self, uid: str) -> bool:
         return any(c.status == Status.FALSE for decision in self.decisions.get(uid, ()) for c in decision.conditions)
 
     def hear(self, uid: str, happened: Seen | Gone) -> None:
         if isinstance(happened, Seen):
             self.version = happened.isvc.resource_version
+            if self.settles:
+                self.decisions.pop(uid, None)
         else:
             self.decisions.pop(uid, None)
 
@@ -89,20 +90,25 @@ class Stage:
     api: FakeApi
     plan: Plan
     writer: StatusWriter
-    inventory: Inventory
+    store: Store
     recorded: Recorded
     counts: Counts
 
 
 @asynccontextmanager
 async def writing(api: FakeApi, decisions: Sequence[Decision], uids: Sequence[str] = ("uid-of-iris",)) -> AsyncIterator[Stage]:
-    plan, inventory, recorded, counts = Plan({uid: list(decisions) for uid in uids}), Inventory(), Recorded(), Counts()
-    inventory.subscribe(plan.hear)
-    writer = StatusWriter(api.api, inventory, cast("EventRecorder", recorded), plan, counts)
+    plan, recorded, counts = Plan({uid: list(decisions) for uid in uids}), Recorded(), Counts()
+
+    def changed(change: Change[Any]) -> None:
+        for uid, happened in inputs(store, change):
+            plan.hear(uid, happened)
+
+    store = Store(changed)
+    writer = StatusWriter(api.api, store, cast("EventRecorder", recorded), plan, counts)
     task = asyncio.create_task(writer.run())
     for uid in uids:
         writer.request(uid)
-    yield Stage(api, plan, writer, inventory, recorded, counts)
+    yield Stage(api, plan, writer, store, recorded, counts)
     assert not task.done()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -115,8 +121,7 @@ async def test_a_decision_is_written_told_and_done() -> None:
         assert stage.recorded.notices == [UNREADY]
         assert stage.counts.writes == {"written": 1}
         assert stage.writer.idle
-        written = stage.inventory._services.get("uid-of-iris")
-        assert written is not None
+        (written,) = stage.store.of(SERVICES)
         assert written.resource_version == "101"
 
 
@@ -183,7 +188,7 @@ async def test_a_conflict_is_read_again_and_decided_again() -> None:
 async def test_a_conflict_after_which_there_is_nothing_to_say_ends_there() -> None:
     api = FakeApi({"json_patch": [errors.ConflictError("moved")], "get": [raw(version="102")]})
     async with writing(api, [SAY_UNREADY]) as stage:
-        stage.inventory.subscribe(stage.plan.settle)
+        stage.plan.settles = True
         await asyncio.sleep(60)
         assert stage.api.verbs() == ["json_patch", "get"]
         assert stage.recorded.notices == []
@@ -191,9 +196,9 @@ async def test_a_conflict_after_which_there_is_nothing_to_say_ends_there() -> No
 
 async def test_an_object_that_is_gone_is_forgotten() -> None:
     async with writing(FakeApi({"json_patch": [errors.GoneError("404")]}), [SAY_UNREADY]) as stage:
-        stage.inventory.put_service(raw(version="100"))
+        stage.store.put(SERVICES, raw(version="100"))
         await asyncio.sleep(60)
-        assert len(stage.inventory) == 0
+        assert stage.store.count(SERVICES) == 0
         assert stage.api.verbs() == ["json_patch"]
         assert stage.counts.writes == {"gone": 1}
         assert stage.recorded.notices == []
@@ -201,17 +206,17 @@ async def test_an_object_that_is_gone_is_forgotten() -> None:
 
 async def test_an_object_that_was_deleted_when_a_conflict_is_looked_into_is_forgotten() -> None:
     async with writing(FakeApi({"json_patch": [errors.ConflictError("")], "get": [errors.GoneError("404")]}), [SAY_UNREADY]) as stage:
-        stage.inventory.put_service(raw(version="100"))
+        stage.store.put(SERVICES, raw(version="100"))
         await asyncio.sleep(60)
-        assert len(stage.inventory) == 0
+        assert stage.store.count(SERVICES) == 0
         assert stage.api.verbs() == ["json_patch", "get"]
 
 
 async def test_an_object_that_was_made_anew_under_its_name_is_another() -> None:
     async with writing(FakeApi({"json_patch": [errors.ConflictError("")], "get": [raw("uid-of-another")]}), [SAY_UNREADY]) as stage:
-        stage.inventory.put_service(raw(version="100"))
+        stage.store.put(SERVICES, raw(version="100"))
         await asyncio.sleep(60)
-        assert [found.uid for found in stage.inventory._services.values()] == ["uid-of-another"]
+        assert [found.uid for found in stage.store.of(SERVICES)] == ["uid-of-another"]
         assert stage.api.verbs() == ["json_patch", "get"]
 
 
@@ -279,7 +284,7 @@ class TestAccusing:
 
     async def test_one_that_has_moved_meanwhile_is_decided_about_again(self) -> None:
         async with writing(FakeApi({"get": [raw(version="105")]}), [ACCUSE]) as stage:
-            stage.inventory.subscribe(stage.plan.settle)
+            stage.plan.settles = True
             await asyncio.sleep(60)
             assert stage.api.verbs() == ["get"]
             assert stage.recorded.notices == []

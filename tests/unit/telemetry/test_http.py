@@ -11,21 +11,23 @@ import pytest
 
 from isvcwatch.telemetry.http import BindError, HttpServer
 from isvcwatch.telemetry.metrics import Metrics
+from isvcwatch.telemetry.vitals import Level, Sign, level
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 
-class Process:
-    """What is wrong with it, if anything."""
-
-    live = ""
-    ready = ""
+WELL = Sign("scheduler", "the scheduler has not ticked for 0 s")
+DEAD = Sign("scheduler", "the scheduler has not ticked for 20 s", Level.CRITICAL)
+WAITING = Sign("cluster", "waiting: the first list of InferenceServices", Level.WARNING, ready=False)
+DOUBTFUL = Sign("network", "most models have fallen silent at once", Level.WARNING)
 
 
 @asynccontextmanager
-async def serving(process: Process) -> AsyncIterator[str]:
-    server = HttpServer(Metrics(list, dict), lambda: process.live, lambda: process.ready)
+async def serving(*signs: Sign) -> AsyncIterator[str]:
+    metrics = Metrics(list, dict)
+    metrics.watch_health(lambda: level(signs))
+    server = HttpServer(metrics, lambda: signs)
     port = await server.start("127.0.0.1", 0)
     try:
         yield f"http://127.0.0.1:{port}"
@@ -38,19 +40,32 @@ async def asked(url: str) -> tuple[int, str, str]:
         return answer.status, await answer.text(), answer.headers["Content-Type"]
 
 
-@pytest.mark.parametrize(("path", "attribute"), [("/livez", "live"), ("/readyz", "ready")])
-async def test_a_check_is_ok_or_says_what_is_wrong(path: str, attribute: str) -> None:
-    process = Process()
-    async with serving(process) as url:
-        assert (await asked(url + path))[:2] == (200, "ok\n")
-        setattr(process, attribute, "the scheduler has not ticked for 20 s")
-        assert (await asked(url + path))[:2] == (503, "the scheduler has not ticked for 20 s\n")
-        setattr(process, attribute, "")
-        assert (await asked(url + path))[0] == 200
+@pytest.mark.parametrize(
+    ("signs", "live", "ready", "health"),
+    [
+        ((WELL,), "", "", 0),
+        ((WELL, DOUBTFUL), "", "", 1),
+        ((WELL, WAITING), "", WAITING.words, 1),
+        ((DEAD, DOUBTFUL), DEAD.words, DEAD.words, 2),
+        ((DEAD, WAITING), DEAD.words, f"{DEAD.words}; {WAITING.words}", 2),
+    ],
+)
+async def test_what_is_wrong_is_said_in_words_and_in_a_gauge(signs: tuple[Sign, ...], live: str, ready: str, health: int) -> None:
+    async with serving(*signs) as url:
+        assert (await asked(f"{url}/livez"))[:2] == (503 if live else 200, f"{live or 'ok'}\n")
+        assert (await asked(f"{url}/readyz"))[:2] == (503 if ready else 200, f"{ready or 'ok'}\n")
+        assert f"isvcwatch_operator_health_status {health}.0" in (await asked(f"{url}/metrics"))[1]
+
+
+async def test_all_signs_are_listed_where_that_is_asked_for() -> None:
+    async with serving(WELL, DOUBTFUL, DEAD) as url:
+        status, text, _ = await asked(f"{url}/livez?verbose")
+    assert status == 503
+    assert text == f"[+]scheduler: {WELL.words}\n[!]network: {DOUBTFUL.words}\n[-]scheduler: {DEAD.words}\n{DEAD.words}\n"
 
 
 async def test_metrics_are_in_prometheus_text_format() -> None:
-    async with serving(Process()) as url:
+    async with serving() as url:
         status, text, kind = await asked(url + "/metrics")
     assert status == 200
     assert kind.startswith("text/plain; version=0.0.4")
@@ -58,7 +73,7 @@ async def test_metrics_are_in_prometheus_text_format() -> None:
 
 
 async def test_nothing_else_is_served() -> None:
-    async with serving(Process()) as url:
+    async with serving() as url:
         assert (await asked(url + "/"))[0] == 404
 
 
@@ -66,7 +81,7 @@ async def test_a_port_that_is_taken_says_what_to_do() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        server = HttpServer(Metrics(list, dict), str, str)
+        server = HttpServer(Metrics(list, dict), list)
         try:
             with pytest.raises(BindError, match="choose another with --http-bind"):
                 await server.start("127.0.0.1", taken.getsockname()[1])

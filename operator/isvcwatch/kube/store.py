@@ -1,0 +1,205 @@
+"""What is in the cluster, parsed: objects by kind and UID, never older than they were, and without the dead. Changes are values."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+import structlog
+
+from isvcwatch.core.edges import Failed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from isvcwatch.kube.kinds import Key, Kind
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+REMEMBERED: Final = 10_000
+"""Objects that are gone of which the versions are remembered, so that what arrives late does not bring them back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Generic[T]):
+    """An object is new, is another than before, or is gone.
+
+    Attributes:
+        kind: its kind.
+        uid: its UID.
+        thing: the object; as last held where it is gone.
+        gone: it is no more.
+    """
+
+    kind: Kind[T]
+    uid: str
+    thing: T
+    gone: bool = False
+
+
+@dataclass(slots=True)
+class _Held(Generic[T]):
+    """An object that is held.
+
+    Attributes:
+        thing: as parsed.
+        key: by what others refer to it.
+        text: its resourceVersion as written.
+        version: the same as API servers count; -1 where it is no number.
+    """
+
+    thing: T
+    key: Key
+    text: str
+    version: int
+
+
+class Store:
+    """The cluster as last heard of.
+
+    What arrives late (a PATCH's answer after the deletion, an event of before a list) is told by its resourceVersion, which API servers
+    count up. A version that is no number is taken as it comes.
+
+    Args:
+        changed: takes each change, before the call that brought it returns.
+        failed: takes each object that could not be parsed, once for each of its versions.
+    """
+
+    def __init__(self, changed: Callable[[Change[Any]], None], failed: Callable[[Failed], None] = lambda _: None) -> None:
+        self._changed = changed
+        self._failed = failed
+        self._held: dict[Kind[Any], dict[str, _Held[Any]]] = {}
+        self._by_key: dict[tuple[Kind[Any], Key], str] = {}
+        self._dead: OrderedDict[str, int] = OrderedDict()
+        self._unreadable: dict[str, str] = {}
+
+    def of(self, kind: Kind[T]) -> Iterator[T]:
+        """All objects of a kind."""
+        return (held.thing for held in self._held.get(kind, {}).values())
+
+    def count(self, kind: Kind[Any]) -> int:
+        """How many objects of a kind there are."""
+        return len(self._held.get(kind, {}))
+
+    def find(self, kind: Kind[T], namespace: str, name: str) -> T | None:
+        """The object of that name; of a cluster's own the namespace is empty."""
+        uid = self._by_key.get((kind, (namespace, name)))
+        held = self._held.get(kind, {}).get(uid) if uid else None
+        return held.thing if held else None
+
+    def put(self, kind: Kind[Any], raw: Mapping[str, Any]) -> bool:
+        """Take in an object as the API server sent it, unless it is held already, is older than what is held, or is dead.
+
+        Returns:
+            Whether anything changed.
+        """
+        metadata = _metadata(raw)
+        uid, text = str(metadata.get("uid") or ""), str(metadata.get("resourceVersion") or "")
+        key = str(metadata.get("namespace") or ""), str(metadata.get("name") or "")
+        if not (uid and key[1] and bool(key[0]) is kind.resource.namespaced):
+            log.warning("object_ignored", kind=str(kind), why="it has no uid, namespace or name")
+            return False
+        if self._is_known(kind, uid, key, text) or (thing := self._parsed(kind, raw, uid, text)) is None:
+            return False
+        version, held = _version(text), self._held.get(kind, {}).get(uid)
+        if held is not None and held.thing == thing:
+            held.text, held.version = text, version
+            return False
+        if (before := self._by_key.get((kind, key), uid)) != uid:  # one made anew under a name is another object
+            self.drop(kind, before)
+        self._held.setdefault(kind, {})[uid] = _Held(thing, key, text, version)
+        self._by_key[kind, key] = uid
+        self._changed(Change(kind, uid, thing))
+        return True
+
+    def drop(self, kind: Kind[Any], uid: str, resource_version: str = "") -> bool:
+        """Forget an object.
+
+        Args:
+            kind: its kind.
+            uid: which.
+            resource_version: that of its deletion, where it is known.
+        """
+        held = self._held.get(kind, {}).pop(uid, None)
+        self._bury(uid, max(_version(resource_version), held.version if held else -1))
+        self._unreadable.pop(uid, None)
+        if held is None:
+            return False
+        if self._by_key.get((kind, held.key)) == uid:
+            del self._by_key[kind, held.key]
+        self._changed(Change(kind, uid, held.thing, gone=True))
+        return True
+
+    def replace(self, kind: Kind[Any], items: Sequence[Mapping[str, Any]], version: int | None, namespace: str = "") -> int:
+        """Be as a complete list is: what it lacks is gone, unless it is newer than the list.
+
+        Args:
+            kind: what was listed.
+            items: every object of it.
+            version: the list's resourceVersion; None where it is no number.
+            namespace: the only namespace that was listed; empty where all were.
+
+        Returns:
+            How many changes nobody had told of.
+        """
+        as_of = math.inf if version is None else version
+        listed = {uid: raw for raw in items if (uid := _metadata(raw).get("uid"))}
+        for uid in [uid for uid in listed if self._dead.get(uid, math.inf) < as_of]:
+            del self._dead[uid]  # it was taken for dead, perhaps since its kind was not served for a moment
+        lacking = [
+            uid
+            for uid, held in self._held.get(kind, {}).items()
+            if uid not in listed and (not namespace or held.key[0] == namespace) and held.version <= as_of
+        ]
+        changes = sum(self.drop(kind, uid) for uid in lacking)
+        return changes + sum(self.put(kind, raw) for raw in listed.values())
+
+    def forget_versions(self) -> None:
+        """The API server was restored to an older state: what it says from now on is newer than what is held."""
+        self._dead.clear()
+        for held in (held for objects in self._held.values() for held in objects.values()):
+            held.text, held.version = "", -1
+
+    def _is_known(self, kind: Kind[Any], uid: str, key: Key, text: str) -> bool:
+        """Whether there is nothing to be learned: as with nearly all of a complete list, and with what arrives late."""
+        version, objects = _version(text), self._held.get(kind, {})
+        held = objects.get(uid)
+        if held is not None and ((text and held.text == text) or version < held.version):
+            return True
+        if uid in self._dead and version <= self._dead[uid]:
+            return True
+        namesake = objects.get(self._by_key.get((kind, key), uid))
+        if namesake is not None and namesake is not held and -1 < version < namesake.version:
+            return True
+        return bool(text) and self._unreadable.get(uid) == text
+
+    def _parsed(self, kind: Kind[T], raw: Mapping[str, Any], uid: str, text: str) -> T | None:
+        """The object; None where a bug stands in the way, which must not cost the others their watcher."""
+        try:
+            thing = kind.parse(raw)
+        except Exception as error:  # noqa: BLE001 -- see above
+            self._unreadable[uid] = text
+            self._failed(Failed(uid, error))
+            return None
+        self._unreadable.pop(uid, None)
+        return thing
+
+    def _bury(self, uid: str, version: int) -> None:
+        self._dead[uid] = max(version, self._dead.get(uid, -1))
+        self._dead.move_to_end(uid)
+        if len(self._dead) > REMEMBERED:
+            self._dead.popitem(last=False)
+
+
+def _metadata(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = raw.get("metadata")
+    return found if isinstance(found, dict) else {}
+
+
+def _version(text: str) -> int:
+    """A resourceVersion as API servers count them; -1 for one that is no number, which is older than none."""
+    return int(text) if text.isdecimal() and text.isascii() else -1
