@@ -13,12 +13,14 @@ import structlog
 from isvcwatch.client.tls import trusting
 from isvcwatch.engine import Engine
 from isvcwatch.kube.api import Api
+from isvcwatch.kube.budget import Budget
 from isvcwatch.kube.connection import connect
-from isvcwatch.kube.events import EventRecorder
 from isvcwatch.kube.kinds import inputs
 from isvcwatch.kube.preflight import Preflight
+from isvcwatch.kube.queue import Queue
 from isvcwatch.kube.resync import Resync
-from isvcwatch.kube.status_writer import Budget, StatusWriter
+from isvcwatch.kube.sinks.conditions import ConditionsSink
+from isvcwatch.kube.sinks.events import EventsSink
 from isvcwatch.kube.store import Store
 from isvcwatch.kube.watch import Watch
 from isvcwatch.probing.addresses import AddressPolicy
@@ -79,9 +81,10 @@ class Operator:
         )
         metrics = self._engine.metrics
         self._store = Store(self._changed, self._engine.fleet.publish)
-        self._recorder = EventRecorder(api, metrics)
+        self._events = EventsSink(api, metrics)
         budget = Budget(settings.write_rate, settings.write_burst)
-        self._writer = StatusWriter(api, self._store, self._recorder, self._engine.fleet, metrics, budget)
+        conditions = ConditionsSink(api, self._store, self._events, self._engine.fleet, metrics, budget)
+        self._queue = Queue(conditions.take_turn, conditions.place)
         self._preflight = Preflight(api, self._store, settings.namespaces)
         self._watch = Watch(connection, self._store, settings.namespaces, metrics)
         self._resync = Resync(api, self._store, settings.namespaces, metrics, settings.resync)
@@ -100,7 +103,7 @@ class Operator:
         stop = asyncio.Event()
         _end_by_signal(stop)
         try:
-            async with _running(engine=self._engine.run(), status_writer=self._writer.run(), event_recorder=self._recorder.run()) as parts:
+            async with _running(engine=self._engine.run(), queue=self._queue.run(), events=self._events.run()) as parts:
                 for task in parts:
                     task.add_done_callback(functools.partial(self._part_ended, stop=stop))
                 kinds = await _unless_stopped(self._preflight.run(), stop)
@@ -119,8 +122,8 @@ class Operator:
     async def _flush(self) -> None:
         """What was decided goes out; what doesn't in time is decided again by the next process."""
         began = asyncio.get_running_loop().time()
-        written = await self._writer.flush(FLUSH)
-        told = await self._recorder.flush(max(FLUSH - (asyncio.get_running_loop().time() - began), 0.1))
+        written = await self._queue.flush(FLUSH)
+        told = await self._events.flush(max(FLUSH - (asyncio.get_running_loop().time() - began), 0.1))
         if not (written and told):
             log.warning("left_unsaid", so="the next process decides it again")
 
@@ -129,7 +132,7 @@ class Operator:
             self._engine.fleet.feed(uid, happened)
 
     def _say(self, uid: str) -> None:
-        self._writer.request(uid)
+        self._queue.request(uid)
 
     def _part_ended(self, task: asyncio.Task[None], stop: asyncio.Event) -> None:
         """A loop that has ended by itself is a bug: say so, and end, for the kubelet to start anew."""
@@ -167,7 +170,7 @@ class Operator:
         return Sign("loop", words, Level.WARNING if blocked > BLOCKED else Level.WELL)
 
     def _writes(self) -> Sign:
-        stalled = self._writer.stalled
+        stalled = self._queue.stalled
         words = f"writes wait, and none has gone on for {stalled:.0f} s" if stalled else "none waits"
         return Sign("writes", words, Level.CRITICAL if stalled > STALE_WRITES else Level.WELL)
 

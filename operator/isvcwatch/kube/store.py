@@ -81,6 +81,11 @@ class Store:
         """All objects of a kind."""
         return (held.thing for held in self._held.get(kind, {}).values())
 
+    def get(self, kind: Kind[T], uid: str) -> T | None:
+        """The object of that UID."""
+        held = self._held.get(kind, {}).get(uid)
+        return held.thing if held else None
+
     def count(self, kind: Kind[Any]) -> int:
         """How many objects of a kind there are."""
         return len(self._held.get(kind, {}))

@@ -15,7 +15,7 @@ from isvcwatch.core.conditions import Status
 from isvcwatch.core.decide import Notice
 from isvcwatch.core.reasons import EventReason
 from isvcwatch.kube import errors
-from isvcwatch.kube.events import BURST, NOTE_LIMIT, REFILL, REMEMBERED, TRIES, WAITING, EventRecorder
+from isvcwatch.kube.sinks.events import BURST, NOTE_LIMIT, REFILL, REMEMBERED, TRIES, WAITING, EventsSink
 from tests.unit.builders import isvc
 from tests.unit.kube.fakes import Counts, FakeApi
 
@@ -35,19 +35,19 @@ class Stage:
         self.api = api
         self.counts = Counts()
         self.now = START
-        self.recorder = EventRecorder(api.api, self.counts, lambda: self.now)
+        self.sink = EventsSink(api.api, self.counts, lambda: self.now)
 
     async def record(self, *notices: Notice, later: timedelta = timedelta()) -> None:
         self.now += later
         for notice in notices:
-            self.recorder.record(isvc(), notice)
+            self.sink.record(isvc(), notice)
         await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
 async def recording(**answers: list[Any]) -> AsyncIterator[Stage]:
     stage = Stage(FakeApi(answers))
-    task = asyncio.create_task(stage.recorder.run())
+    task = asyncio.create_task(stage.sink.run())
     yield stage
     assert not task.done()
     task.cancel()
@@ -92,7 +92,7 @@ async def test_a_note_is_one_line_that_the_api_takes() -> None:
 
 async def test_a_long_name_still_makes_a_name_that_the_api_takes() -> None:
     async with recording() as stage:
-        stage.recorder.record(isvc(name="x" * 253), UNREADY)
+        stage.sink.record(isvc(name="x" * 253), UNREADY)
         await asyncio.sleep(0.01)
     assert len(stage.api.calls[0][1]) <= 253
 
@@ -108,7 +108,7 @@ async def test_the_same_turn_told_again_has_the_same_name() -> None:
 async def test_another_turn_or_object_is_another_event() -> None:
     async with recording() as stage:
         await stage.record(UNREADY, replace(RECOVERED, since=LATER), replace(UNREADY, since=LATER))
-        stage.recorder.record(isvc(uid="another"), UNREADY)
+        stage.sink.record(isvc(uid="another"), UNREADY)
         await asyncio.sleep(0.01)
     assert stage.api.verbs() == ["create"] * 4
     assert len({name for _, name, _ in stage.api.calls}) == 4
@@ -120,7 +120,7 @@ async def test_an_object_that_says_too_much_is_cut_short_until_it_has_been_silen
             await stage.record(replace(UNREADY, since=str(number)))
         assert stage.counts.events == {("ModelUnready", "created"): BURST, ("ModelUnready", "lost"): 5}
         await stage.record(replace(UNREADY, since="later"), later=timedelta(seconds=REFILL))
-        stage.recorder.record(isvc(uid="another"), UNREADY)
+        stage.sink.record(isvc(uid="another"), UNREADY)
         await asyncio.sleep(0.01)
     assert stage.counts.events["ModelUnready", "created"] == BURST + 2
 
@@ -128,18 +128,18 @@ async def test_an_object_that_says_too_much_is_cut_short_until_it_has_been_silen
 async def test_only_so_many_objects_are_remembered() -> None:
     async with recording() as stage:
         for n in range(REMEMBERED + 1):
-            stage.recorder.record(isvc(uid=f"uid-{n}"), UNREADY)
-        assert len(stage.recorder._buckets) == REMEMBERED
+            stage.sink.record(isvc(uid=f"uid-{n}"), UNREADY)
+        assert len(stage.sink._buckets) == REMEMBERED
 
 
 async def test_a_namespace_that_takes_no_events_holds_up_no_other() -> None:
     async with recording(create=[lambda _, body: refused(body)]) as stage:
-        stage.recorder.record(isvc(namespace="full"), UNREADY)
-        stage.recorder.record(isvc(namespace="full", uid="second"), UNREADY)
-        stage.recorder.record(isvc(namespace="fine"), UNREADY)
+        stage.sink.record(isvc(namespace="full"), UNREADY)
+        stage.sink.record(isvc(namespace="full", uid="second"), UNREADY)
+        stage.sink.record(isvc(namespace="fine"), UNREADY)
         await asyncio.sleep(0.1)
         assert stage.counts.events == {("ModelUnready", "created"): 1}
-        assert not stage.recorder.idle
+        assert not stage.sink.idle
 
 
 def refused(body: dict[str, Any]) -> dict[str, Any]:
@@ -152,11 +152,11 @@ async def test_what_waits_goes_out_before_the_process_ends() -> None:
     async with recording() as stage:
         stage.api.takes = 0.5
         for number in range(3):
-            stage.recorder.record(isvc(), replace(UNREADY, since=str(number)))
-        assert await stage.recorder.flush(5.0)
+            stage.sink.record(isvc(), replace(UNREADY, since=str(number)))
+        assert await stage.sink.flush(5.0)
         assert stage.counts.events == {("ModelUnready", "created"): 3}
-        stage.recorder.record(isvc(), UNREADY)
-        assert not await stage.recorder.flush(0.1)
+        stage.sink.record(isvc(), UNREADY)
+        assert not await stage.sink.flush(0.1)
 
 
 async def test_a_bug_in_one_events_way_costs_the_others_nothing() -> None:
@@ -202,5 +202,5 @@ async def test_what_trying_again_does_not_help_is_logged_and_lost(error: errors.
 async def test_more_than_can_wait_are_lost_and_counted() -> None:
     stage = Stage(FakeApi())
     for number in range(WAITING + 2):
-        stage.recorder.record(isvc(uid=str(number)), UNREADY)
+        stage.sink.record(isvc(uid=str(number)), UNREADY)
     assert stage.counts.events == {("ModelUnready", "lost"): 2}

@@ -9,7 +9,7 @@ import pytest
 
 from isvcwatch.core.conditions import Condition
 from isvcwatch.kube.parse import inference_service
-from isvcwatch.kube.patch import status_patch
+from isvcwatch.kube.sinks.patch import status_patch
 from rig import kserve_status as kserve
 from tests.unit.builders import NOT_READY, READY, condition, isvc
 

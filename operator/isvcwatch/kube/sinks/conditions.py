@@ -1,13 +1,9 @@
-"""Writes verdicts into the status of InferenceServices: transitions only, guarded, one object at a time."""
+"""Writes verdicts into the status of InferenceServices: transitions only, guarded."""
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-import math
 import random
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
@@ -16,22 +12,21 @@ from isvcwatch.core.conditions import ConditionType, Status
 from isvcwatch.core.step import Told
 from isvcwatch.kube import errors
 from isvcwatch.kube.backoff import pause
-from isvcwatch.kube.flushing import all_out
+from isvcwatch.kube.budget import Budget
 from isvcwatch.kube.kinds import SERVICES
-from isvcwatch.kube.patch import status_patch
+from isvcwatch.kube.queue import Place, Turn
 from isvcwatch.kube.resources import INFERENCE_SERVICE_STATUS, INFERENCE_SERVICES
+from isvcwatch.kube.sinks.patch import status_patch
 
 if TYPE_CHECKING:
     from isvcwatch.core.decide import Decision
     from isvcwatch.core.objects import InferenceService
     from isvcwatch.kube.api import Api
-    from isvcwatch.kube.events import EventRecorder
+    from isvcwatch.kube.sinks.events import EventsSink
     from isvcwatch.kube.store import Store
 
 log = structlog.get_logger(__name__)
 
-WORKERS: Final = 8
-"""Writes under way at once."""
 PACE: Final = 1.0
 """Seconds between two writes on one object: KServe has one worker, which a hammered object keeps from all others."""
 CONFLICT_REST: Final = (0.02, 0.2)
@@ -44,21 +39,6 @@ REMEMBERED: Final = 4096
 """Objects of which the latest write is remembered; the least recent is forgotten first."""
 ASIDE: Final = 60.0
 """Seconds in which an object is left alone after a bug in its way."""
-HURRIED: Final = 0.05
-"""Seconds that an object rests at most while the process ends."""
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What comes after a service's turn.
-
-    Attributes:
-        again: it needs another.
-        rest: seconds in which it gets none.
-    """
-
-    again: bool = False
-    rest: float = 0.0
 
 
 class Fleet(Protocol):
@@ -81,102 +61,42 @@ class Metrics(Protocol):
         """A try to write a status ended in: written, conflict, gone, forbidden, rejected, unavailable, crashed."""
 
 
-class Budget:
-    """So many writes a second over all services, some more at once.
-
-    One write is one reconcile of KServe's only worker, which does 25 to 45 a second.
+class ConditionsSink:
+    """Carries out what is decided about a service.
 
     Args:
-        rate: writes a second.
-        burst: writes at once.
+        api: writes.
+        store: is told how the object stands once it is written.
+        events: tells of the turn.
+        fleet: knows what is to be said.
+        metrics: counts.
+        budget: of writes over all services; one write is one reconcile of KServe's only worker, which does 25 to 45 a second.
     """
 
-    def __init__(self, rate: float = 20.0, burst: int = 100) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._free_at = -math.inf
-
-    async def take(self) -> None:
-        """Wait for a write's turn; turns come in the order in which they are asked for."""
-        now = asyncio.get_running_loop().time()
-        self._free_at = max(self._free_at, now - self._burst / self._rate) + 1 / self._rate
-        if self._free_at > now:
-            await asyncio.sleep(self._free_at - now)
-
-
-class StatusWriter:
-    """Carries out decisions. A request is only a name: what to write is decided when its turn comes."""
-
-    def __init__(
-        self, api: Api, store: Store, recorder: EventRecorder, fleet: Fleet, metrics: Metrics, budget: Budget | None = None
-    ) -> None:
+    def __init__(self, api: Api, store: Store, events: EventsSink, fleet: Fleet, metrics: Metrics, budget: Budget | None = None) -> None:
         self._api = api
         self._store = store
-        self._recorder = recorder
+        self._events = events
         self._fleet = fleet
         self._metrics = metrics
-        self._queue: asyncio.PriorityQueue[tuple[bool, int, str]] = asyncio.PriorityQueue()
-        self._number = itertools.count()
         self._budget = budget or Budget()
-        self._waiting: set[str] = set()
-        self._writing = 0
-        self._moved = -math.inf
-        self._hurry = False
-        self._busy: set[str] = set()
         self._tries: dict[str, int] = {}
         self._complaints: dict[str, str] = {}
         self._set_aside: set[str] = set()
         self._said: OrderedDict[str, tuple[tuple[tuple[str, str, str], ...], int]] = OrderedDict()
 
-    def request(self, uid: str) -> None:
-        """Something is to be said about this service. Requests for one that waits already are the same request."""
-        if uid not in self._waiting:
-            self._waiting.add(uid)
-            if uid not in self._busy:
-                self._enqueue(uid)
+    def place(self, uid: str) -> Place:
+        """Where a service stands in the queue: bad news goes before good news."""
+        isvc = self._store.get(SERVICES, uid)
+        return Place(self._fleet.is_urgent(uid), isvc.namespace if isvc else "")
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing waits to be written, nor is being written."""
-        return not (self._waiting or self._writing)
-
-    @property
-    def stalled(self) -> float:
-        """Seconds since a turn was last begun or ended, while a service waits for its turn; 0 while none does."""
-        due = self._writing or not self._queue.empty()
-        return asyncio.get_running_loop().time() - self._moved if due else 0.0
-
-    async def run(self) -> None:
-        """Write until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for _ in range(WORKERS):
-                group.create_task(self._work())
-
-    async def flush(self, seconds: float) -> bool:
-        """Let what is decided go out, without rests, before the process ends; False where not all of it could in so many seconds."""
-        self._hurry = True
-        for uid in self._busy & self._waiting:
-            self._free(uid)
-        return await all_out(lambda: self.idle, seconds)
-
-    async def _work(self) -> None:
-        while True:
-            _, _, uid = await self._queue.get()
-            self._waiting.discard(uid)
-            self._busy.add(uid)
-            self._writing += 1
-            self._moved = asyncio.get_running_loop().time()
-            try:
-                turn = await self._take_turn(uid)
-            except Exception as error:  # noqa: BLE001 -- a bug that one object brings out must not cost the others their verdicts
-                self._put_aside(uid, error)
-                turn = Turn(rest=ASIDE)
-            finally:
-                self._writing -= 1
-                self._moved = asyncio.get_running_loop().time()
-            if turn.again:
-                self._waiting.add(uid)
-            asyncio.get_running_loop().call_later(min(turn.rest, HURRIED) if self._hurry else turn.rest, self._free, uid)
+    async def take_turn(self, uid: str) -> Turn:
+        """Do what is to be done about a service. A bug that one service brings out must not cost the others their verdicts."""
+        try:
+            return await self._take_turn(uid)
+        except Exception as error:  # noqa: BLE001 -- see above
+            self._put_aside(uid, error)
+            return Turn(rest=ASIDE)
 
     def _put_aside(self, uid: str, error: Exception) -> None:
         """An object that can't be written about rests, and is said once."""
@@ -184,18 +104,6 @@ class StatusWriter:
         if uid not in self._set_aside:
             self._set_aside.add(uid)
             log.error("service_set_aside", uid=uid, exc_info=error)
-
-    def _free(self, uid: str) -> None:
-        """The service has rested: it may be written again, and is, where that was asked for meanwhile."""
-        self._busy.discard(uid)
-        if uid in self._waiting:
-            self._enqueue(uid)
-
-    def _enqueue(self, uid: str) -> None:
-        """Bad news goes before good news; of either, what came first."""
-        if self._queue.empty() and not self._writing:
-            self._moved = asyncio.get_running_loop().time()
-        self._queue.put_nowait((not self._fleet.is_urgent(uid), next(self._number), uid))
 
     async def _take_turn(self, uid: str) -> Turn:
         """Do what is to be done about one service, whatever comes of it."""
@@ -223,7 +131,7 @@ class StatusWriter:
         if after is not None:
             self._store.put(SERVICES, after)
         if decision.notice:
-            self._recorder.record(isvc, decision.notice)
+            self._events.record(isvc, decision.notice)
         return Turn(rest=self._rest_after(isvc, decision) if decision.conditions or decision.removed else 0.0)
 
     def _forget_trouble(self, uid: str) -> None:

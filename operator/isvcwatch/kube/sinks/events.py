@@ -16,6 +16,7 @@ import structlog
 from isvcwatch.core.conditions import ConditionType, Status, one_line
 from isvcwatch.kube import errors
 from isvcwatch.kube.backoff import pause
+from isvcwatch.kube.budget import Budget
 from isvcwatch.kube.flushing import all_out
 from isvcwatch.kube.resources import EVENTS
 
@@ -72,16 +73,19 @@ class _Bucket:
     filled: float
 
 
-class EventRecorder:
+class EventsSink:
     """Records notices, those of a namespace in the order they come; does not hold up who asks, nor one namespace for another.
 
     An Event's name comes from the object and the turn that it tells of: told again, by another try or by the next process, it is there.
     """
 
-    def __init__(self, api: Api, metrics: Metrics, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self, api: Api, metrics: Metrics, clock: Callable[[], datetime] = lambda: datetime.now(UTC), budget: Budget | None = None
+    ) -> None:
         self._api = api
         self._metrics = metrics
         self._clock = clock
+        self._budget = budget or Budget()
         self._lanes: dict[str, deque[tuple[InferenceService, Notice]]] = {}
         self._waiting = 0
         self._new = asyncio.Event()
@@ -140,6 +144,7 @@ class EventRecorder:
         body = self._event(isvc, notice)
         for attempt in range(1, TRIES + 1):
             try:
+                await self._budget.take()
                 async with self._calls:
                     await self._api.create(EVENTS, isvc.namespace, body)
             except errors.ConflictError:

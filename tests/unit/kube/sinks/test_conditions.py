@@ -16,7 +16,8 @@ from isvcwatch.core.reasons import EventReason
 from isvcwatch.core.step import Gone, Seen, Told
 from isvcwatch.kube import errors
 from isvcwatch.kube.kinds import SERVICES, inputs
-from isvcwatch.kube.status_writer import StatusWriter
+from isvcwatch.kube.queue import Queue
+from isvcwatch.kube.sinks.conditions import ConditionsSink
 from isvcwatch.kube.store import Store
 from rig import kserve_status as kserve
 from tests.unit.builders import DENIED, NOT_READY, READY, condition, isvc
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from isvcwatch.core.objects import InferenceService
-    from isvcwatch.kube.events import EventRecorder
+    from isvcwatch.kube.sinks.events import EventsSink
     from isvcwatch.kube.store import Change
 
 pytestmark = pytest.mark.looptime
@@ -85,11 +86,11 @@ class Recorded:
 
 @dataclass
 class Stage:
-    """A writer that runs, and all that it is joined to."""
+    """A sink with its queue, and all that they are joined to."""
 
     api: FakeApi
     plan: Plan
-    writer: StatusWriter
+    queue: Queue
     store: Store
     recorded: Recorded
     counts: Counts
@@ -104,11 +105,12 @@ async def writing(api: FakeApi, decisions: Sequence[Decision], uids: Sequence[st
             plan.hear(uid, happened)
 
     store = Store(changed)
-    writer = StatusWriter(api.api, store, cast("EventRecorder", recorded), plan, counts)
-    task = asyncio.create_task(writer.run())
+    sink = ConditionsSink(api.api, store, cast("EventsSink", recorded), plan, counts)
+    queue = Queue(sink.take_turn, sink.place)
+    task = asyncio.create_task(queue.run())
     for uid in uids:
-        writer.request(uid)
-    yield Stage(api, plan, writer, store, recorded, counts)
+        queue.request(uid)
+    yield Stage(api, plan, queue, store, recorded, counts)
     assert not task.done()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -120,7 +122,7 @@ async def test_a_decision_is_written_told_and_done() -> None:
         assert stage.plan.carried_out == [("uid-of-iris", SAY_UNREADY)]
         assert stage.recorded.notices == [UNREADY]
         assert stage.counts.writes == {"written": 1}
-        assert stage.writer.idle
+        assert stage.queue.idle
         (written,) = stage.store.of(SERVICES)
         assert written.resource_version == "101"
 
@@ -142,8 +144,8 @@ async def test_where_there_is_nothing_to_say_nothing_is_done() -> None:
 async def test_requests_for_one_that_waits_are_the_same_request() -> None:
     async with writing(FakeApi(), []) as stage:
         for _ in range(10):
-            stage.writer.request("uid-of-iris")
-        assert not stage.writer.idle
+            stage.queue.request("uid-of-iris")
+        assert not stage.queue.idle
         await asyncio.sleep(10)
         assert stage.plan.asked == ["uid-of-iris"]
 
@@ -151,7 +153,7 @@ async def test_requests_for_one_that_waits_are_the_same_request() -> None:
 async def test_one_object_is_written_once_a_second_at_most() -> None:
     async with writing(FakeApi({"json_patch": [raw()]}), [SAY_UNREADY, SAY_READY]) as stage:
         for _ in range(100):
-            stage.writer.request("uid-of-iris")
+            stage.queue.request("uid-of-iris")
             await asyncio.sleep(0.05)
         assert stage.api.verbs() == ["json_patch"] * 2
         first, second = stage.api.times
@@ -161,8 +163,8 @@ async def test_one_object_is_written_once_a_second_at_most() -> None:
 async def test_a_request_that_comes_during_a_write_is_not_lost() -> None:
     async with writing(FakeApi({"json_patch": [raw()]}, takes=0.5), [SAY_UNREADY, SAY_READY]) as stage:
         await asyncio.sleep(0.2)
-        stage.writer.request("uid-of-iris")
-        assert not stage.writer.idle
+        stage.queue.request("uid-of-iris")
+        assert not stage.queue.idle
         await asyncio.sleep(5)
         assert [decision for _, decision in stage.plan.carried_out] == [SAY_UNREADY, SAY_READY]
 
@@ -269,7 +271,7 @@ async def test_a_repeated_complaint_after_a_good_write_is_said_again() -> None:
     with capture_logs() as lines:
         async with writing(FakeApi({"json_patch": [away, raw(), away, raw()]}), [SAY_UNREADY, replace(SAY_READY)]) as stage:
             await asyncio.sleep(10)
-            stage.writer.request("uid-of-iris")
+            stage.queue.request("uid-of-iris")
             await asyncio.sleep(10)
             assert stage.counts.writes == {"unavailable": 2, "written": 2}
     assert len(lines) == 2
@@ -320,7 +322,7 @@ async def test_a_bug_in_one_services_way_costs_the_others_nothing() -> None:
     with capture_logs() as lines:
         async with writing(FakeApi({"json_patch": [patched]}), [SAY_UNREADY], uids) as stage:
             await asyncio.sleep(300)
-            stage.writer.request("uid-of-0")
+            stage.queue.request("uid-of-0")
             await asyncio.sleep(1)
             assert len(stage.plan.carried_out) == 19
             assert stage.counts.writes["crashed"] == 2
@@ -340,15 +342,15 @@ async def test_what_is_decided_goes_out_before_the_process_ends() -> None:
     async with writing(FakeApi({"json_patch": [{}]}, takes=0.3), [SAY_UNREADY, SAY_READY], uids) as stage:
         await asyncio.sleep(0.1)
         for uid in uids:
-            stage.writer.request(uid)
-        assert await stage.writer.flush(5.0)
+            stage.queue.request(uid)
+        assert await stage.queue.flush(5.0)
         assert len(stage.plan.carried_out) >= 40
-        assert stage.writer.idle
+        assert stage.queue.idle
 
 
 async def test_what_can_not_go_out_in_time_is_left_to_the_next_process() -> None:
     async with writing(FakeApi({"json_patch": [errors.UnavailableError("away")]}), [SAY_UNREADY]) as stage:
-        assert not await stage.writer.flush(1.0)
+        assert not await stage.queue.flush(1.0)
 
 
 async def test_the_fleets_writes_are_budgeted_and_bad_news_goes_first() -> None:
@@ -357,7 +359,7 @@ async def test_the_fleets_writes_are_budgeted_and_bad_news_goes_first() -> None:
     async with writing(api, [SAY_READY], well) as stage:
         for uid in ill:
             stage.plan.decisions[uid] = [ACCUSE]
-            stage.writer.request(uid)
+            stage.queue.request(uid)
         await asyncio.sleep(0.01)
         assert len(stage.plan.carried_out) == 100
         assert {uid for uid, _ in stage.plan.carried_out} >= set(ill)
@@ -378,7 +380,7 @@ async def test_what_others_undo_again_and_again_is_written_less_and_less_often_a
     with capture_logs() as lines:
         async with writing(FakeApi({"json_patch": [raw()]}), [SAY_READY] * 100) as stage:
             for _ in range(120):
-                stage.writer.request("uid-of-iris")
+                stage.queue.request("uid-of-iris")
                 await asyncio.sleep(1)
             assert 10 <= len(stage.plan.carried_out) <= 24
     assert [line["event"] for line in lines] == ["written_by_others_too"]
@@ -387,6 +389,6 @@ async def test_what_others_undo_again_and_again_is_written_less_and_less_often_a
 async def test_what_turns_again_and_again_is_written_each_time() -> None:
     async with writing(FakeApi({"json_patch": [raw()]}), [SAY_READY, SAY_UNREADY] * 20) as stage:
         for _ in range(45):
-            stage.writer.request("uid-of-iris")
+            stage.queue.request("uid-of-iris")
             await asyncio.sleep(1)
         assert len(stage.plan.carried_out) == 40
