@@ -61,8 +61,10 @@ class Rule:
         status: answer so, without asking the API server.
         body: with this body; else with a Status object.
         lose_answer: the API server does it, and nobody hears of it.
+        half_answer: the API server does it, and the connection is reset after half of what it answers.
         event: what becomes of each event of a watch: itself, another, or None for none; raises `Cut` to end the connection.
         before: called with each request that fits, before anything is done.
+        after: called with each request that the API server has done, once its answer has been passed on, or before it is lost.
         times: for how many requests; None for all.
         seen: how many there were.
     """
@@ -71,8 +73,10 @@ class Rule:
     status: int = 0
     body: bytes = b""
     lose_answer: bool = False
+    half_answer: bool = False
     event: Callable[[dict[str, Any]], dict[str, Any] | None] | None = None
     before: Callable[[Request], None] | None = None
+    after: Callable[[Request], None] | None = None
     times: int | None = None
     seen: int = 0
 
@@ -172,15 +176,22 @@ class FaultProxy:
         async with self._session.request(
             came.method, url, headers=headers, data=request.body or None, timeout=aiohttp.ClientTimeout()
         ) as answer:
-            if rule.lose_answer:
-                await answer.read()
-                assert came.transport
-                came.transport.abort()
-                return web.Response()
             passed = {name: value for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP}
-            if not request.is_watch or answer.status != 200:
-                return web.Response(status=answer.status, headers=passed, body=await answer.read())
-            return await self._pass_events(came, answer, passed, rule)
+            if request.is_watch and answer.status == 200 and not rule.lose_answer:
+                return await self._pass_events(came, answer, passed, rule)
+            body = await answer.read()
+        response: web.StreamResponse = web.Response(status=answer.status, headers=passed, body=body)
+        if rule.half_answer:
+            response = web.StreamResponse(status=answer.status, headers={**passed, "Content-Length": str(len(body))})
+        with contextlib.suppress(ConnectionError):
+            if not rule.lose_answer:
+                await response.prepare(came)
+                await (response.write(body[: len(body) // 2]) if rule.half_answer else response.write_eof())
+        if rule.after:
+            await asyncio.to_thread(rule.after, request)
+        if (rule.lose_answer or rule.half_answer) and came.transport:
+            came.transport.abort()
+        return response
 
     async def _pass_events(
         self, came: web.Request, answer: aiohttp.ClientResponse, headers: dict[str, str], rule: Rule

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -11,17 +12,27 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import kopf
+import structlog
 import yaml
 from kubernetes.aio import config as kube_config
 from kubernetes.aio.client import ApiClient, Configuration
 
+from isvcwatch.core.conditions import one_line
 from isvcwatch.kube.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from ipaddress import IPv4Address, IPv6Address
 
+log = structlog.get_logger(__name__)
+
 DEFAULT_KUBECONFIG: Final = Path.home() / ".kube" / "config"
+
+RENEWAL: Final = 60.0
+"""Seconds after which a kubeconfig's token file is read, or its plugin is run, again: as often as the client reads a pod's own token."""
+
+BEARER: Final = "BearerToken"
+"""Where the client's configuration keeps its token."""
 
 
 class Connection:
@@ -93,10 +104,44 @@ async def connect(kubeconfig: str = "", context: str = "") -> Connection:
 async def _load_kubeconfig(configuration: Configuration, path: str, context: str) -> None:
     _check_files(path)
     try:
-        await kube_config.load_kube_config(path, context or None, client_configuration=configuration, persist_config=False)
+        loader = await kube_config.load_kube_config(path, context or None, client_configuration=configuration, persist_config=False)
     except (kube_config.ConfigException, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         which = f"context {context!r} of the kubeconfig {path}" if context else f"kubeconfig {path}"
         raise ConfigError(f"the {which} can't be used: {error}") from error
+    _strip(configuration)
+    configuration.refresh_api_key_hook = Renewal(loader.load_and_set)  # type: ignore[assignment]  # declared as None
+
+
+class Renewal:
+    """Reads a kubeconfig's credentials again now and then, since the client reads them once, and a token may last for minutes only."""
+
+    def __init__(self, load: Callable[[Configuration], Awaitable[None]], clock: Callable[[], float] = time.monotonic) -> None:
+        self._load = load
+        self._clock = clock
+        self._read = clock()
+        self._problem = ""
+
+    async def __call__(self, configuration: Configuration) -> None:
+        """Called by the client before each request; what can't be read leaves the credentials as they were."""
+        now = self._clock()
+        if now - self._read < RENEWAL:
+            return
+        self._read = now
+        problem = ""
+        try:
+            await self._load(configuration)
+        except (kube_config.ConfigException, OSError, ValueError) as error:
+            problem = one_line(str(error))
+        _strip(configuration)
+        if problem and problem != self._problem:
+            log.warning("credentials_not_read", why=problem)
+        self._problem = problem
+
+
+def _strip(configuration: Configuration) -> None:
+    """Take the end of the line off a token: files mostly end with one, and no header may hold it."""
+    if BEARER in configuration.api_key:
+        configuration.api_key[BEARER] = configuration.api_key[BEARER].strip()
 
 
 def _check_files(path: str) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 from kubernetes.aio.client import Configuration
 
-from isvcwatch.kube.connection import Connection, connect
+from isvcwatch.kube.connection import RENEWAL, Connection, Renewal, connect
 from isvcwatch.kube.errors import ConfigError
 from tests.unit.kube.apiserver import kubeconfig
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 
 @pytest.fixture(autouse=True)
@@ -106,3 +108,44 @@ async def test_the_api_servers_addresses_are_known_without_a_resolver(
     connection = Connection(Configuration(host=server))
     assert [str(address) for address in connection.server_addresses()] == addresses
     await connection.close()
+
+
+async def test_a_token_file_may_end_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("first\n")
+    connection = await connect(with_token_file(kubeconfig(tmp_path, "http://127.0.0.1:2"), tmp_path / "token"))
+    assert await sent(connection) == "Bearer first"
+    await connection.close()
+
+
+async def test_credentials_are_read_again_once_a_minute_and_kept_where_they_cannot_be() -> None:
+    now = 100.0
+    tokens: Iterator[str | OSError] = iter(["Bearer first\n", OSError("no such file"), "Bearer second\n"])
+
+    async def load(configuration: Configuration) -> None:
+        token = next(tokens)
+        if isinstance(token, OSError):
+            raise token
+        configuration.api_key["BearerToken"] = token
+
+    configuration = Configuration(host="http://127.0.0.1:2")
+    await load(configuration)
+    renewal = Renewal(load, lambda: now)
+    held = []
+    for passes in (0.0, RENEWAL - 1, 1.0, RENEWAL, 0.0):
+        now += passes
+        await renewal(configuration)
+        held.append(configuration.api_key["BearerToken"].strip())
+    assert held == ["Bearer first", "Bearer first", "Bearer first", "Bearer second", "Bearer second"]
+
+
+def with_token_file(path: str, token_file: Path) -> str:
+    config = yaml.safe_load(Path(path).read_text())
+    config["users"] = [{**user, "user": {"tokenFile": str(token_file)}} for user in config["users"]]
+    Path(path).write_text(yaml.safe_dump(config))
+    return path
+
+
+async def sent(connection: Connection) -> str:
+    """The credentials that go with a request."""
+    settings = await connection._configuration.auth_settings()
+    return str(settings["BearerToken"]["value"])

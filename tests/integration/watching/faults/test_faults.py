@@ -10,61 +10,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rig import kserve_status as kserve
-from rig.faultproxy import Cut, FaultProxy, event_writes, lists, status_writes, watches
+from rig.faultproxy import Cut, event_writes, lists, status_writes, watches
 from rig.process import wait_until
-from tests.integration.watching.answers import READY, RawServer, answer
-from tests.integration.watching.operating import QUICK, OperatorProcess, event_reasons, our_conditions, verdict, wait_for
+from tests.integration.watching.answers import READY, RawServer
+from tests.integration.watching.faults.services import NOT_READY, RESYNC, create, is_probed, remove, swallow
+from tests.integration.watching.operating import event_reasons, our_conditions, verdict, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable
 
     from rig.cluster import Cluster
-    from rig.faultproxy import Request
+    from rig.faultproxy import FaultProxy, Request
+    from tests.integration.watching.operating import OperatorProcess
 
 pytestmark = pytest.mark.real
-
-RESYNC = 3.0
-NOT_READY = answer(503, b'{"error":"Model with name iris is not ready."}')
-
-
-@pytest.fixture
-def proxy(account: Path) -> Iterator[FaultProxy]:
-    with FaultProxy(account) as standing:
-        yield standing
-
-
-@pytest.fixture
-def start(proxy: FaultProxy, tmp_path: Path, namespace: str) -> Iterator[Callable[..., OperatorProcess]]:
-    """Starts an operator that sees the API server through the proxy."""
-    started: list[OperatorProcess] = []
-
-    def begin(*flags: str) -> OperatorProcess:
-        config = proxy.kubeconfig(tmp_path / "through-the-proxy")
-        operator = OperatorProcess(config, tmp_path, "--namespace", namespace, *QUICK, "--resync", f"{RESYNC:g}", *flags)
-        started.append(operator)
-        return operator.wait_ready()
-
-    yield begin
-    for operator in started:
-        operator.stop()
-
-
-def create(cluster: Cluster, namespace: str, name: str, server: RawServer) -> dict[str, Any]:
-    spec = kserve.model_spec(args=[f"--model_name={name}"])
-    return cluster.create_isvc(kserve.isvc(name, namespace, spec), kserve.ready(name, namespace, server.base_url))
-
-
-def remove(cluster: Cluster, namespace: str, name: str) -> None:
-    cluster.delete(cluster.get_isvc(namespace, name))
-
-
-def is_probed(operator: OperatorProcess, count: int) -> bool:
-    return f'isvcwatch_targets{{state="probed"}} {count}.0' in operator.get("/metrics")
-
-
-def swallow(*kinds: str) -> Callable[[dict[str, Any]], dict[str, Any] | None]:
-    return lambda event: None if event["type"] in kinds else event
 
 
 class TestLostEvents:

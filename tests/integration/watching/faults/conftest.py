@@ -1,0 +1,37 @@
+"""An operator that sees the API server through a proxy, which does what networks and API servers do on bad days."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rig.faultproxy import FaultProxy
+from tests.integration.watching.faults.services import RESYNC
+from tests.integration.watching.operating import QUICK, OperatorProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def proxy(account: Path) -> Iterator[FaultProxy]:
+    with FaultProxy(account) as standing:
+        yield standing
+
+
+@pytest.fixture
+def start(proxy: FaultProxy, tmp_path: Path, namespace: str) -> Iterator[Callable[..., OperatorProcess]]:
+    """Starts an operator that sees the API server through the proxy."""
+    started: list[OperatorProcess] = []
+
+    def begin(*flags: str) -> OperatorProcess:
+        config = proxy.kubeconfig(tmp_path / "through-the-proxy")
+        operator = OperatorProcess(config, tmp_path, "--namespace", namespace, *QUICK, "--resync", f"{RESYNC:g}", *flags)
+        started.append(operator)
+        return operator.wait_ready()
+
+    yield begin
+    for operator in started:
+        operator.stop()

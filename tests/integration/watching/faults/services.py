@@ -1,0 +1,34 @@
+"""What the tests of faults do to services, and ask of an operator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rig import kserve_status as kserve
+from tests.integration.watching.answers import RawServer, answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rig.cluster import Cluster
+    from tests.integration.watching.operating import OperatorProcess
+
+RESYNC = 3.0
+NOT_READY = answer(503, b'{"error":"Model with name iris is not ready."}')
+
+
+def create(cluster: Cluster, namespace: str, name: str, server: RawServer) -> dict[str, Any]:
+    spec = kserve.model_spec(args=[f"--model_name={name}"])
+    return cluster.create_isvc(kserve.isvc(name, namespace, spec), kserve.ready(name, namespace, server.base_url))
+
+
+def remove(cluster: Cluster, namespace: str, name: str) -> None:
+    cluster.delete(cluster.get_isvc(namespace, name))
+
+
+def is_probed(operator: OperatorProcess, count: int) -> bool:
+    return f'isvcwatch_targets{{state="probed"}} {count}.0' in operator.get("/metrics")
+
+
+def swallow(*kinds: str) -> Callable[[dict[str, Any]], dict[str, Any] | None]:
+    return lambda event: None if event["type"] in kinds else event
