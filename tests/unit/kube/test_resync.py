@@ -13,7 +13,7 @@ from isvcwatch.kube import errors
 from isvcwatch.kube.api import Listed
 from isvcwatch.kube.inventory import Inventory
 from isvcwatch.kube.resources import CLUSTER_SERVING_RUNTIMES, INFERENCE_SERVICES
-from isvcwatch.kube.resync import JITTER, PERIOD, STALE_LISTS, UNSERVED_LISTS, Resync
+from isvcwatch.kube.resync import FREED_AT_ONCE, JITTER, PERIOD, STALE_LISTS, UNSERVED_LISTS, Resync
 from tests.unit.kube.fakes import FakeApi
 from tests.unit.kube.test_inventory import service
 
@@ -98,8 +98,9 @@ async def test_a_list_that_is_older_than_one_before_is_not_believed() -> None:
 
 
 async def test_an_api_server_that_goes_on_listing_an_older_state_was_restored() -> None:
+    older = [listed("10", "a") for _ in range(2 * STALE_LISTS)]
     with capture_logs() as lines:
-        async with resyncing(listed("20", "a", "b"), *[listed("10", "a")] * STALE_LISTS) as stage:
+        async with resyncing(listed("20", "a", "b"), *older) as stage:
             await asyncio.sleep(2 * ROUND + 60)
             assert stage.names == ["a"]
     assert "restored" in [line["event"] for line in lines]
@@ -142,3 +143,20 @@ async def test_a_bug_ends_nothing() -> None:
             await asyncio.sleep(ROUND + 5)
             assert stage.names == ["a"]
     assert lines[0]["event"] == "resync_crashed"
+
+
+async def test_a_large_list_is_freed_some_objects_at_a_time_with_others_turns_in_between() -> None:
+    listed = Listed([service(f"s{n}") for n in range(3 * FREED_AT_ONCE)], "100")
+    stage = Stage(listed)
+    left: list[int] = []
+
+    async def another() -> None:
+        while True:
+            left.append(len(listed.items))
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(another())
+    await stage.resync.once([INFERENCE_SERVICES])
+    task.cancel()
+    assert stage.counted.missed == [3 * FREED_AT_ONCE]
+    assert {3 * FREED_AT_ONCE, 2 * FREED_AT_ONCE, FREED_AT_ONCE} <= set(left)
