@@ -13,21 +13,24 @@ from bench.figures.contest import contest
 from bench.figures.growth import growth
 from bench.figures.hanging import hanging
 from bench.figures.large import large
+from bench.figures.operator import operator
 from bench.figures.tls import tls
 from bench.figures.verdicts import verdicts
 from bench.fleet.fleet import Fleet, open_files
 from bench.part import PartError
 from bench.report import circumstances, table, write_document
 from bench.run import FULL, QUICK, Run, say
+from rig.process import RigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 SERVERS = 50_000
+NAMES = "contest, tls, client, growth, hanging, large, verdicts, operator"
 
 
-def questions(run: Run) -> dict[str, Callable[[], None]]:
-    """What can be asked for by name, in order."""
+def questions(run: Run, only: Collection[str] = ()) -> dict[str, Callable[[], None]]:
+    """What can be asked for by name, in order. The whole operator takes the short run too long unless it alone is asked about."""
     asked: dict[str, Callable[[], None]] = {
         "contest": partial(contest, run),
         "tls": partial(tls, run),
@@ -36,14 +39,15 @@ def questions(run: Run) -> dict[str, Callable[[], None]]:
         "hanging": partial(hanging, run),
     }
     if run.pace.quick:  # what waits for one another's periods waits together
-        return asked | {"large": partial(large, run, meanwhile=partial(verdicts, run))}
-    return asked | {"large": partial(large, run), "verdicts": partial(verdicts, run)}
+        together = asked | {"large": partial(large, run, meanwhile=partial(verdicts, run))}
+        return together | {"operator": partial(operator, run)} if "operator" in only else together
+    return asked | {"large": partial(large, run), "verdicts": partial(verdicts, run), "operator": partial(operator, run)}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="within 3 minutes: fewer rounds, shorter, smaller fleets")
-    parser.add_argument("--only", nargs="+", default=[], metavar="QUESTION", help="contest, tls, client, growth, hanging, large, verdicts")
+    parser.add_argument("--only", nargs="+", default=[], metavar="QUESTION", help=NAMES)
     parser.add_argument("--write-docs", action="store_true", help="put the table into docs/performance.md")
     given = parser.parse_args()
     began = time.monotonic()
@@ -52,12 +56,12 @@ def main() -> int:
     with Fleet(SERVERS) as fleet:
         say(f"{fleet.size:,} servers listen ({time.monotonic() - began:.0f} s); {files:,} open files a process")
         run = Run(QUICK if given.quick else FULL, fleet)
-        for name, ask in questions(run).items():
+        for name, ask in questions(run, given.only).items():
             if given.only and name not in given.only:
                 continue
             try:
                 ask()
-            except PartError as error:
+            except (PartError, RigError) as error:
                 say(f"{name} failed: {error}")
                 failed = True
     text = f"{circumstances(quick=run.pace.quick, rounds=run.pace.rounds, open_files=files)}\n\n{table(run.figures)}"

@@ -49,9 +49,9 @@ class Figure:
     @property
     def reached(self) -> str:
         """In a word, whether its goal was reached."""
-        if self.most is None or self.ratio is None:
+        if self.most is None or self.baseline_value is None:
             return ""
-        return "yes" if self.ratio <= self.most else "**no**"
+        return "yes" if self.value <= self.most * self.baseline_value else "**no**"
 
     def line(self) -> str:
         said = {name: getattr(self, name) for name in ("bench", "subject", "value", "unit", "baseline", "baseline_value", "ratio")}

@@ -34,6 +34,8 @@ class Pace:
         tls: targets over TLS, each with a handshake.
         sizes: fleets whose cost per probe is compared.
         hanging: targets of which some hang.
+        services: InferenceServices on a real API server that the whole operator watches.
+        quiet: seconds in which none of them changes.
     """
 
     quick: bool
@@ -43,10 +45,12 @@ class Pace:
     tls: int
     sizes: tuple[int, ...]
     hanging: int
+    services: int
+    quiet: float
 
 
-FULL: Final = Pace(False, 3, 10.0, 10_000, 1_000, (100, 1_000, 10_000, 50_000), 10_000)
-QUICK: Final = Pace(True, 1, 3.0, 4_000, 1_000, (100, 4_000), 2_000)
+FULL: Final = Pace(False, 3, 10.0, 10_000, 1_000, (100, 1_000, 10_000, 50_000), 10_000, 10_000, 300.0)
+QUICK: Final = Pace(True, 1, 3.0, 4_000, 1_000, (100, 4_000), 2_000, 1_000, 20.0)
 
 
 @dataclass(slots=True)

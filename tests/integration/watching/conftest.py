@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from rig.account import install_account
 from tests.integration.watching.operating import QUICK, OperatorProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from rig.cluster import Cluster
     from rig.controlplane import ControlPlane
-
-MANIFESTS = Path(__file__).resolve().parents[3] / "manifests" / "base"
-ACCOUNT = "system:serviceaccount:isvcwatch-system:isvcwatch"
-
-
-def install_account(cluster: Cluster) -> str:
-    """Apply the shipped namespace, service account and role; a token of that account."""
-    files = [MANIFESTS / name for name in ("namespace.yaml", "serviceaccount.yaml", "rbac.yaml")]
-    documents = [document for file in files for document in _documents(file)]
-    cluster.apply(*documents)
-    return cluster.create_token("isvcwatch-system", "isvcwatch")
-
-
-def _documents(file: Path) -> list[dict[str, object]]:
-    from rig.cluster import documents  # noqa: PLC0415
-
-    found = documents(file)
-    for document in found:
-        if document["kind"] == "ServiceAccount":  # kustomize puts it there
-            document["metadata"]["namespace"] = "isvcwatch-system"
-    return found
 
 
 @pytest.fixture(scope="session")

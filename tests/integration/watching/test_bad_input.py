@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rig import kserve_status as kserve
+from rig.account import install_account
 from rig.cluster import ApiError, Cluster
 from rig.controlplane import ControlPlane
 from rig.process import wait_until
 from tests.integration.watching.answers import READY, RawServer, answer
-from tests.integration.watching.conftest import install_account
 from tests.integration.watching.operating import QUICK, OperatorProcess, event_reasons, our_conditions, verdict, wait_for
 
 if TYPE_CHECKING:

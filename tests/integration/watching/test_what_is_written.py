@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rig import kserve_status as kserve
+from rig.account import ACCOUNT
 from rig.process import wait_until
 from tests.integration.watching.answers import READY, RawServer, answer
-from tests.integration.watching.conftest import ACCOUNT
 from tests.integration.watching.operating import event_reasons, our_conditions, verdict, wait_for
 from tests.integration.watching.test_verdicts import create
 

@@ -23,6 +23,14 @@ NAMES = {
     "hanging_lateness_p99",
     "first_verdict",
     "time_to_verdict",
+    "operator_listed",
+    "operator_rss",
+    "operator_first_verdict",
+    "operator_cores",
+    "operator_lateness_p99",
+    "operator_resync_delay",
+    "operator_quiet_writes",
+    "operator_flip",
 }
 
 
@@ -47,6 +55,11 @@ def test_without_a_baseline_there_is_no_ratio() -> None:
 @pytest.mark.parametrize(("value", "reached"), [(0.3, "yes"), (0.4, "yes"), (0.5, "**no**")])
 def test_a_goal_is_reached_at_its_value_and_below(value: float, reached: str) -> None:
     assert goal("fleet_10k_cores", "engine", value, "cores", 0.4).reached == reached
+
+
+@pytest.mark.parametrize(("value", "reached"), [(0.0, "yes"), (1.0, "**no**")])
+def test_a_goal_of_none_at_all_is_reached_by_none(value: float, reached: str) -> None:
+    assert goal("operator_quiet_writes", "operator", value, "requests", 0.0).reached == reached
 
 
 def test_what_has_no_goal_is_neither_reached_nor_missed() -> None:

@@ -53,6 +53,12 @@ async def test_a_list_is_read_page_by_page(connecting: Connecting) -> None:
     assert {asked.path for asked in server.asked} == {"/apis/serving.kserve.io/v1beta1/inferenceservices"}
 
 
+async def test_a_list_lacks_what_nobody_reads(connecting: Connecting) -> None:
+    items: list[Any] = [{"metadata": {"uid": "1", "managedFields": [{"manager": "kubectl"}]}}, {"metadata": None}, "no object"]
+    async with api_server((200, {"items": items})) as server, connecting(server) as api:
+        assert (await api.list_all(INFERENCE_SERVICES)).items == [{"metadata": {"uid": "1"}}, {"metadata": None}, "no object"]
+
+
 @pytest.mark.parametrize("page", [{}, {"items": None, "metadata": None}])
 async def test_a_list_of_nothing_is_empty(connecting: Connecting, page: dict[str, Any]) -> None:
     async with api_server((200, page)) as server, connecting(server) as api:

@@ -1,0 +1,82 @@
+"""InferenceServices by the thousand on a real API server, each with a server of the fleet behind it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+
+from rig import kserve_status, kubeconfig
+from rig.cluster import ISVC
+from rig.process import RigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from bench.fleet.fleet import Model
+    from rig.kserve_status import Manifest
+
+AT_ONCE: Final = 32
+"""Requests under way at once: enough to keep the API server busy."""
+
+NAMESPACES: Final = 10
+
+OURS: Final = ("ServerLive", "ServerReady", "ModelReady")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """An InferenceService and what stands behind it."""
+
+    namespace: str
+    name: str
+    model: Model
+
+    def manifest(self) -> Manifest:
+        """As a user sends it."""
+        spec = kserve_status.model_spec(protocolVersion="v2")
+        return kserve_status.isvc(self.name, self.namespace, spec, {"isvcwatch.dev/model-name": self.model.name})
+
+    def status(self, ours: Iterable[dict[str, str]] = ()) -> Manifest:
+        """As KServe's controller writes it, with the operator's conditions where there are any."""
+        status = kserve_status.ready(self.name, self.namespace, self.model.base_url)
+        return {**status, "conditions": sorted([*status["conditions"], *ours], key=lambda item: str(item["type"]))}
+
+
+def services(models: Sequence[Model]) -> list[Service]:
+    """A service for each model, spread over a few namespaces, one namespace after the other."""
+    each = -(-len(models) // NAMESPACES)
+    return [Service(f"bench-{number // each}", f"model-{number:05}", model) for number, model in enumerate(models)]
+
+
+def create(config: Path, wanted: Sequence[Service], ours: Sequence[dict[str, str]] = ()) -> None:
+    """Create the services with their statuses, many at once."""
+    asyncio.run(_create(config, wanted, ours))
+
+
+async def _create(config: Path, wanted: Sequence[Service], ours: Sequence[dict[str, str]]) -> None:
+    access = kubeconfig.read(config)
+    left = iter(wanted)
+    connector = aiohttp.TCPConnector(limit=AT_ONCE, ssl=access.tls)
+    async with aiohttp.ClientSession(access.server, connector=connector, headers=access.headers) as session:
+
+        async def work() -> None:
+            for service in left:
+                path = ISVC.format(service.namespace)
+                made = await _sent(session, "POST", path, service.manifest())
+                await _sent(session, "PUT", f"{path}/{service.name}/status", {**made, "status": service.status(ours)})
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(AT_ONCE):
+                group.create_task(work())
+
+
+async def _sent(session: aiohttp.ClientSession, method: str, path: str, body: Manifest) -> dict[str, Any]:
+    async with session.request(method, path, json=body) as answer:
+        if not answer.ok:
+            raise RigError(f"{method} {path}: {answer.status} {(await answer.text())[:300]}")
+        sent: dict[str, Any] = await answer.json()
+        return sent
