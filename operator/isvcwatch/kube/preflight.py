@@ -58,33 +58,34 @@ class Preflight:
 
     async def _look(self) -> list[Kind[Any]]:
         """Read everything, all of it anew: CRDs come one after the other, and what was missing a moment ago may be there."""
-        read = await asyncio.gather(*(read_all(self._api, kind, self._namespaces) for kind in KINDS), return_exceptions=True)
-        readable: dict[Kind[Any], list[dict[str, Any]]] = {}
-        for kind, found in zip(KINDS, read, strict=True):
-            match found:
-                case list():
-                    readable[kind] = found
-                case errors.ForbiddenError() | errors.NotServedError() if kind.without:
-                    log.warning("kind_unreadable", resource=str(kind), why=str(found), so=kind.without)
-                case _:
-                    raise found
-        for kind, items in readable.items():
-            for item in items:
-                self._store.put(kind, item)
-        return list(readable)
+        readable: list[Kind[Any]] = []
+        missing: list[tuple[Kind[Any], errors.KubeError]] = []
+        for kind in KINDS:
+            try:
+                await read_all(self._api, self._store, kind, self._namespaces)
+            except (errors.ForbiddenError, errors.NotServedError) as error:
+                if not kind.without:
+                    raise
+                missing.append((kind, error))
+            else:
+                readable.append(kind)
+        for kind, why in missing:
+            log.warning("kind_unreadable", resource=str(kind), why=str(why), so=kind.without)
+        return readable
 
 
-async def read_all(api: Api, kind: Kind[Any], namespaces: Sequence[str]) -> list[dict[str, Any]]:
-    """Every object of a kind that can be listed, watched and found: kopf watches only what discovery names when it starts.
+async def read_all(api: Api, store: Store, kind: Kind[Any], namespaces: Sequence[str]) -> None:
+    """Read every object of a kind that can be listed, watched and found: kopf watches only what discovery names when it starts.
 
     Raises:
         KubeError: it can't.
     """
-    found: list[dict[str, Any]] = []
     for namespace in namespaces if kind.resource.namespaced else EVERYWHERE:
-        listed = await api.list_all(kind.resource, namespace)
-        await api.try_watch(kind.resource, namespace, listed.resource_version)
-        found += listed.items
+        version = ""
+        async for page in api.pages(kind.resource, namespace):
+            for raw in page.items:
+                store.put(kind, raw)
+            version = page.resource_version
+        await api.try_watch(kind.resource, namespace, version)
     if not await api.discovers(kind.resource):
         raise errors.NotServedError(f"{kind} is not served: discovery does not name it yet")
-    return found

@@ -13,11 +13,12 @@ from isvcwatch.kube import errors
 from isvcwatch.kube.backoff import pause
 from isvcwatch.kube.kinds import KINDS
 from isvcwatch.kube.preflight import read_all
+from isvcwatch.kube.store import uids_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from isvcwatch.kube.api import Api, Listed
+    from isvcwatch.kube.api import Api
     from isvcwatch.kube.kinds import Kind
     from isvcwatch.kube.store import Store
 
@@ -145,29 +146,34 @@ class Resync:
         for kind in self._wanted:
             if kind not in self.kinds:
                 try:
-                    items = await read_all(self._api, kind, self._namespaces)
+                    await read_all(self._api, self._store, kind, self._namespaces)
                 except errors.KubeError:  # said once already, at the start
                     continue
-                for item in items:
-                    self._store.put(kind, item)
                 self.kinds.append(kind)
                 log.info("kind_readable", resource=str(kind))
 
     async def _list(self, kind: Kind[Any], namespace: str) -> int:
+        """List a kind, take each page in as it comes, and let go of what the whole list lacks. So many changes were missed."""
+        missed, version = 0, None
+        listed: set[str] = set()
         try:
-            listed = await self._api.list_all(kind.resource, namespace)
+            async for page in self._api.pages(kind.resource, namespace):
+                if not listed:
+                    version = self._trusted(kind, namespace, page.resource_version)
+                missed += self._store.take(kind, page.items, version)
+                listed.update(uids_of(page.items))
         except errors.NotServedError:
             self._unserved[kind] = self._unserved.get(kind, 0) + 1
             if self._unserved[kind] < UNSERVED_LISTS:
                 raise
-            return self._store.replace(kind, [], None, namespace)
-        self._unserved[kind] = 0
-        return self._take(kind, namespace, listed)
+        else:
+            self._unserved[kind] = 0
+        return missed + self._store.retain(kind, listed, version, namespace)
 
-    def _take(self, kind: Kind[Any], namespace: str, listed: Listed) -> int:
-        """Take a list in, unless it is older than one before it: a replica that lags, or a cache that was restored."""
+    def _trusted(self, kind: Kind[Any], namespace: str, text: str) -> int | None:
+        """A list's version, unless it is older than one before it: a replica that lags, or an API server that was restored."""
         key = (kind, namespace)
-        version = int(listed.resource_version) if listed.resource_version.isdecimal() else None
+        version = int(text) if text.isdecimal() else None
         if version is not None and version < self._newest.get(key, 0):
             self._stale[key] = self._stale.get(key, 0) + 1
             if self._stale[key] < STALE_LISTS:
@@ -179,7 +185,7 @@ class Resync:
         self._stale[key] = 0
         if version is not None:
             self._newest[key] = version
-        return self._store.replace(kind, listed.items, version, namespace)
+        return version
 
     def _say(self, problem: str) -> None:
         """Log what stands in the way, once for as long as it stays the same."""

@@ -12,7 +12,7 @@ import structlog
 from isvcwatch.core.edges import Failed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
     from isvcwatch.kube.kinds import Key, Kind
 
@@ -139,12 +139,29 @@ class Store:
         self._changed(Change(kind, uid, held.thing, gone=True))
         return True
 
-    def replace(self, kind: Kind[Any], items: Sequence[Mapping[str, Any]], version: int | None, namespace: str = "") -> int:
-        """Be as a complete list is: what it lacks is gone, unless it is newer than the list.
+    def take(self, kind: Kind[Any], items: Sequence[Mapping[str, Any]], version: int | None) -> int:
+        """Take in a page of a list.
 
         Args:
             kind: what was listed.
-            items: every object of it.
+            items: objects of it.
+            version: the list's resourceVersion; None where it is no number.
+
+        Returns:
+            How many changes nobody had told of.
+        """
+        as_of = math.inf if version is None else version
+        for uid in uids_of(items):
+            if self._dead.get(uid, math.inf) < as_of:  # taken for dead, perhaps since its kind was not served for a moment
+                del self._dead[uid]
+        return sum(self.put(kind, raw) for raw in items)
+
+    def retain(self, kind: Kind[Any], uids: Container[str], version: int | None, namespace: str = "") -> int:
+        """What a complete list lacks is gone, unless it is newer than the list.
+
+        Args:
+            kind: what was listed.
+            uids: of every object that the list has.
             version: the list's resourceVersion; None where it is no number.
             namespace: the only namespace that was listed; empty where all were.
 
@@ -152,16 +169,12 @@ class Store:
             How many changes nobody had told of.
         """
         as_of = math.inf if version is None else version
-        listed = {uid: raw for raw in items if (uid := _metadata(raw).get("uid"))}
-        for uid in [uid for uid in listed if self._dead.get(uid, math.inf) < as_of]:
-            del self._dead[uid]  # it was taken for dead, perhaps since its kind was not served for a moment
         lacking = [
             uid
             for uid, held in self._held.get(kind, {}).items()
-            if uid not in listed and (not namespace or held.key[0] == namespace) and held.version <= as_of
+            if uid not in uids and (not namespace or held.key[0] == namespace) and held.version <= as_of
         ]
-        changes = sum(self.drop(kind, uid) for uid in lacking)
-        return changes + sum(self.put(kind, raw) for raw in listed.values())
+        return sum(self.drop(kind, uid) for uid in lacking)
 
     def forget_versions(self) -> None:
         """The API server was restored to an older state: what it says from now on is newer than what is held."""
@@ -200,8 +213,13 @@ class Store:
             self._dead.popitem(last=False)
 
 
+def uids_of(items: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The UIDs of objects as the API server sends them."""
+    return [uid for raw in items if isinstance(uid := _metadata(raw).get("uid"), str)]
+
+
 def _metadata(raw: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = raw.get("metadata")
+    found = raw.get("metadata") if isinstance(raw, dict) else None
     return found if isinstance(found, dict) else {}
 
 

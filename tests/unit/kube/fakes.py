@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
-    from isvcwatch.kube.api import Api
+    from isvcwatch.kube.api import Api, Page
     from isvcwatch.kube.resources import Resource
 
 Json = Any
@@ -22,7 +22,7 @@ class FakeApi:
     """Answers each call of a verb with the next of its answers, the last one again and again; errors are raised.
 
     Attributes:
-        answers: by verb: get, create, json_patch, merge_patch, list_all, try_watch, discovers.
+        answers: by verb: get, create, json_patch, merge_patch, pages, try_watch, discovers.
         calls: verb, name and body of each call, and when it came.
         takes: seconds that a call takes.
     """
@@ -51,8 +51,13 @@ class FakeApi:
     async def merge_patch(self, resource: Resource, namespace: str, name: str, body: Json) -> Json:
         return await self._answer("merge_patch", name, body, (resource, namespace))
 
-    async def list_all(self, resource: Resource, namespace: str = "") -> Json:
-        return await self._answer("list_all", str(resource), namespace)
+    async def pages(self, resource: Resource, namespace: str = "") -> AsyncIterator[Page]:
+        """An answer is a page, or a list of them; an error in its midst is raised after those before it."""
+        answer = await self._answer("pages", str(resource), namespace)
+        for page in answer if isinstance(answer, list) else [answer]:
+            if isinstance(page, Exception):
+                raise page
+            yield page
 
     async def try_watch(self, resource: Resource, namespace: str, resource_version: str) -> None:
         await self._answer("try_watch", str(resource), (namespace, resource_version))

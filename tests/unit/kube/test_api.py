@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from isvcwatch.kube import errors
-from isvcwatch.kube.api import Api, Listed
+from isvcwatch.kube.api import Api, Page
 from isvcwatch.kube.connection import connect
 from isvcwatch.kube.resources import CLUSTER_SERVING_RUNTIMES, EVENTS, INFERENCE_SERVICE_STATUS, INFERENCE_SERVICES
 from tests.unit.kube.apiserver import TOKEN, ApiServer, api_server, kubeconfig
@@ -39,12 +39,13 @@ def connecting(tmp_path: Path) -> Connecting:
 
 async def test_a_list_is_read_page_by_page(connecting: Connecting) -> None:
     pages = [
-        (200, {"items": [{"n": 1}, {"n": 2}], "metadata": {"continue": "next&1"}}),
-        (200, {"items": [], "metadata": {"continue": "next2"}}),
+        (200, {"items": [{"n": 1}, {"n": 2}], "metadata": {"continue": "next&1", "resourceVersion": "42"}}),
+        (200, {"items": [], "metadata": {"continue": "next2", "resourceVersion": "42"}}),
         (200, {"items": [{"n": 3}], "metadata": {"resourceVersion": "42"}}),
     ]
     async with api_server(*pages) as server, connecting(server) as api:
-        assert await api.list_all(INFERENCE_SERVICES) == Listed([{"n": 1}, {"n": 2}, {"n": 3}], "42")
+        read = [page async for page in api.pages(INFERENCE_SERVICES)]
+    assert read == [Page([{"n": 1}, {"n": 2}], "42"), Page([], "42"), Page([{"n": 3}], "42")]
     assert [asked.query for asked in server.asked] == [
         {"limit": "500"},
         {"limit": "500", "continue": "next&1"},
@@ -56,13 +57,14 @@ async def test_a_list_is_read_page_by_page(connecting: Connecting) -> None:
 async def test_a_list_lacks_what_nobody_reads(connecting: Connecting) -> None:
     items: list[Any] = [{"metadata": {"uid": "1", "managedFields": [{"manager": "kubectl"}]}}, {"metadata": None}, "no object"]
     async with api_server((200, {"items": items})) as server, connecting(server) as api:
-        assert (await api.list_all(INFERENCE_SERVICES)).items == [{"metadata": {"uid": "1"}}, {"metadata": None}, "no object"]
+        (page,) = [page async for page in api.pages(INFERENCE_SERVICES)]
+    assert page.items == [{"metadata": {"uid": "1"}}, {"metadata": None}, "no object"]
 
 
 @pytest.mark.parametrize("page", [{}, {"items": None, "metadata": None}])
 async def test_a_list_of_nothing_is_empty(connecting: Connecting, page: dict[str, Any]) -> None:
     async with api_server((200, page)) as server, connecting(server) as api:
-        assert (await api.list_all(INFERENCE_SERVICES, "models")).items == []
+        assert [page.items async for page in api.pages(INFERENCE_SERVICES, "models")] == [[]]
     assert server.asked[0].path == "/apis/serving.kserve.io/v1beta1/namespaces/models/inferenceservices"
 
 
@@ -70,7 +72,7 @@ async def test_a_token_that_has_expired_is_trouble_that_can_be_retried(connectin
     pages = [(200, {"items": [{}], "metadata": {"continue": "old"}}), (410, {"message": "the continue token is too old"})]
     async with api_server(*pages) as server, connecting(server) as api:
         with pytest.raises(errors.GoneError, match="too old"):
-            await api.list_all(INFERENCE_SERVICES)
+            _ = [page async for page in api.pages(INFERENCE_SERVICES)]
 
 
 GROUPS = {"groups": [{"name": "apps"}, {"versions": [{"groupVersion": "serving.kserve.io/v1beta1"}]}]}

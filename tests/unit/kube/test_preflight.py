@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from isvcwatch.kube import errors
-from isvcwatch.kube.api import Listed
+from isvcwatch.kube.api import Page
 from isvcwatch.kube.kinds import CLUSTER_RUNTIMES, KINDS, RUNTIMES, SERVICES
 from isvcwatch.kube.preflight import Preflight
 from isvcwatch.kube.store import Store
@@ -33,10 +33,10 @@ def listing(*trouble: Exception | None, of: str = str(SERVICES)) -> list[Any]:
     """Lists of one service and no runtimes; the kind named has these troubles first, one a try."""
     left = list(trouble)
 
-    def answer(resource: str, _: object) -> Listed:
+    def answer(resource: str, _: object) -> Page:
         if resource == of and left and (error := left.pop(0)):
             raise error
-        return Listed([raw()] if resource == str(SERVICES) else [], "7")
+        return Page([raw()] if resource == str(SERVICES) else [], "7")
 
     return [answer]
 
@@ -47,7 +47,7 @@ def first_look(api: FakeApi, namespaces: Sequence[str] = ()) -> tuple[Preflight,
 
 
 async def test_everything_is_read_and_can_be_watched() -> None:
-    api = FakeApi({"list_all": listing(), "discovers": [True]})
+    api = FakeApi({"pages": listing(), "discovers": [True]})
     preflight, store = first_look(api)
     assert preflight.waiting_for
     assert await preflight.run() == ALL
@@ -56,15 +56,15 @@ async def test_everything_is_read_and_can_be_watched() -> None:
 
 
 async def test_each_namespace_is_read() -> None:
-    api = FakeApi({"list_all": listing(), "discovers": [True]})
+    api = FakeApi({"pages": listing(), "discovers": [True]})
     await first_look(api, ["a", "b"])[0].run()
-    listed = [(name, namespace) for verb, name, namespace in api.calls if verb == "list_all"]
+    listed = [(name, namespace) for verb, name, namespace in api.calls if verb == "pages"]
     assert sorted(listed) == sorted([(str(r), n) for r in (SERVICES, RUNTIMES) for n in ("a", "b")] + [(str(CLUSTER_RUNTIMES), "")])
 
 
 @pytest.mark.parametrize("error", [errors.NotServedError("no CRD"), errors.ForbiddenError("add a rule"), errors.UnavailableError("down")])
 async def test_services_that_cannot_be_read_are_waited_for_and_said_once(error: errors.KubeError) -> None:
-    api = FakeApi({"list_all": listing(error, error, error), "discovers": [True]})
+    api = FakeApi({"pages": listing(error, error, error), "discovers": [True]})
     preflight, store = first_look(api)
     with capture_logs() as lines:
         assert await preflight.run() == ALL
@@ -79,7 +79,7 @@ async def test_a_resource_that_is_served_but_not_discovered_yet_is_waited_for() 
     def discovered(resource: str, _: object) -> bool:
         return left.pop() if resource == str(SERVICES) and left else True
 
-    api = FakeApi({"list_all": listing(), "discovers": [discovered]})
+    api = FakeApi({"pages": listing(), "discovers": [discovered]})
     preflight, store = first_look(api)
     with capture_logs() as lines:
         assert await preflight.run() == ALL
@@ -94,23 +94,23 @@ async def test_runtimes_that_come_while_services_are_waited_for_are_watched() ->
     gone = errors.NotServedError("no CRD")
     missing = {str(resource) for resource in ALL}
 
-    def answer(resource: str, _: object) -> Listed:
+    def answer(resource: str, _: object) -> Page:
         if resource in missing:
             missing.discard(resource)
             raise gone
-        return Listed([], "7")
+        return Page([], "7")
 
-    assert await first_look(FakeApi({"list_all": list[Any]([answer]), "discovers": [True]}))[0].run() == ALL
+    assert await first_look(FakeApi({"pages": list[Any]([answer]), "discovers": [True]}))[0].run() == ALL
 
 
 @pytest.mark.parametrize("error", [errors.NotServedError("no CRD"), errors.ForbiddenError("add a rule")])
 async def test_runtimes_that_cannot_be_read_are_done_without_and_said(error: errors.KubeError) -> None:
-    api = FakeApi({"list_all": listing(error, of=str(RUNTIMES)), "discovers": [True]})
+    api = FakeApi({"pages": listing(error, of=str(RUNTIMES)), "discovers": [True]})
     with capture_logs() as lines:
         assert await first_look(api)[0].run() == [CLUSTER_RUNTIMES, SERVICES]
     assert [(line["resource"], line["why"]) for line in lines if line["event"] == "kind_unreadable"] == [(str(RUNTIMES), str(error))]
 
 
 async def test_runtimes_that_an_unwell_api_server_does_not_give_are_waited_for() -> None:
-    api = FakeApi({"list_all": listing(errors.UnavailableError("503"), of=str(RUNTIMES)), "discovers": [True]})
+    api = FakeApi({"pages": listing(errors.UnavailableError("503"), of=str(RUNTIMES)), "discovers": [True]})
     assert await first_look(api)[0].run() == ALL

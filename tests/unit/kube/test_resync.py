@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from isvcwatch.kube import errors
-from isvcwatch.kube.api import Listed
+from isvcwatch.kube.api import Page
 from isvcwatch.kube.kinds import CLUSTER_RUNTIMES, KINDS, RUNTIMES, SERVICES
 from isvcwatch.kube.resync import JITTER, PERIOD, STALE_LISTS, UNSERVED_LISTS, Resync
 from isvcwatch.kube.store import Store
@@ -38,7 +38,7 @@ class Counted:
 
 class Stage:
     def __init__(self, *answers: Answer, namespaces: tuple[str, ...] = (), wanted: tuple[Kind[Any], ...] = (SERVICES,)) -> None:
-        self.api = FakeApi({"list_all": list(answers)})
+        self.api = FakeApi({"pages": list(answers)})
         self.store = Store(lambda _: None)
         self.counted = Counted()
         self.resync = Resync(self.api.api, self.store, namespaces, self.counted, clock=asyncio.get_running_loop().time, wanted=wanted)
@@ -59,9 +59,9 @@ async def resyncing(*answers: Answer, namespaces: tuple[str, ...] = ()) -> Async
     await asyncio.gather(task, return_exceptions=True)
 
 
-def listed(version: str, *names: str) -> Listed:
+def listed(version: str, *names: str) -> Page:
     items: list[dict[str, Any]] = [service(name, version="5") for name in names]
-    return Listed(items, version)
+    return Page(items, version)
 
 
 async def test_what_a_watch_has_lost_is_found_within_a_round() -> None:
@@ -126,7 +126,7 @@ async def test_each_namespace_is_listed_and_says_nothing_of_others() -> None:
 
 
 async def test_a_kind_that_can_not_be_listed_keeps_no_other_from_being() -> None:
-    def answer(resource: str, _: object) -> Listed:
+    def answer(resource: str, _: object) -> Page:
         if "runtimes" in resource:
             raise errors.ForbiddenError("may not")
         return listed("10", "a")
@@ -141,12 +141,12 @@ async def test_a_kind_that_can_not_be_listed_keeps_no_other_from_being() -> None
 async def test_a_kind_that_comes_later_is_read_and_watched_from_then_on() -> None:
     served = False
 
-    def answer(resource: str, _: object) -> Listed:
+    def answer(resource: str, _: object) -> Page:
         if resource == str(CLUSTER_RUNTIMES):
             if not served:
                 raise errors.NotServedError("no CRD")
-            return Listed([runtime("r")], "12")
-        return listed("10", "a") if resource == str(SERVICES) else Listed([], "10")
+            return Page([runtime("r")], "12")
+        return listed("10", "a") if resource == str(SERVICES) else Page([], "10")
 
     stage = Stage(answer, wanted=KINDS)
     stage.api.answers["discovers"] = [True]
@@ -165,3 +165,20 @@ async def test_a_bug_ends_nothing() -> None:
             await asyncio.sleep(ROUND + 5)
             assert stage.names == ["a"]
     assert lines[0]["event"] == "resync_crashed"
+
+
+async def test_a_list_of_many_pages_loses_only_what_none_of_them_has() -> None:
+    async with resyncing([listed("10", "a", "b"), listed("10"), listed("10", "c")], [listed("20", "a"), listed("20", "c")]) as stage:
+        await asyncio.sleep(ROUND)
+        assert stage.names == ["a", "b", "c"]
+        await asyncio.sleep(ROUND)
+        assert stage.names == ["a", "c"]
+
+
+async def test_of_a_list_that_breaks_off_what_came_is_taken_in_and_nothing_is_lost() -> None:
+    stage = Stage([listed("20", "b"), errors.GoneError("the continue token is too old")])
+    stage.store.put(SERVICES, service("a", version="5"))
+    stage.resync.kinds = [SERVICES]
+    with pytest.raises(errors.GoneError):
+        await stage.resync.once()
+    assert stage.names == ["a", "b"]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from isvcwatch.core.step import Seen
 from isvcwatch.kube.kinds import CLUSTER_RUNTIMES, RUNTIMES, SERVICES, inputs, runtime_of
-from isvcwatch.kube.store import REMEMBERED, Change, Store
+from isvcwatch.kube.store import REMEMBERED, Change, Store, uids_of
 from rig import kserve_status as kserve
+
+if TYPE_CHECKING:
+    from isvcwatch.kube.kinds import Kind
 
 Manifest = dict[str, Any]
 
@@ -54,6 +57,11 @@ def service(name: str = "iris", version: str = "1", status: Manifest | None = No
 def runtime(name: str, namespace: str = "", version: str = "1", **spec: object) -> Manifest:
     identity = {"name": name, "uid": f"uid-{namespace}-{name}", "resourceVersion": version}
     return {"metadata": identity | ({"namespace": namespace} if namespace else {}), "spec": spec}
+
+
+def replace(store: Store, kind: Kind[Any], items: list[Manifest], version: int, namespace: str = "") -> int:
+    """A complete list of one page."""
+    return store.take(kind, items, version) + store.retain(kind, uids_of(items), version, namespace)
 
 
 @pytest.fixture
@@ -161,7 +169,7 @@ class TestVersions:
     def test_one_that_was_taken_for_dead_by_mistake_comes_back_with_the_next_list(self, store: Store) -> None:
         store.put(SERVICES, service(version="10"))
         store.drop(SERVICES, "uid-iris")  # its kind was not served for a moment
-        store.replace(SERVICES, [service(version="10")], 20)
+        replace(store, SERVICES, [service(version="10")], 20)
         assert store.count(SERVICES) == 1
 
     def test_a_version_that_is_no_number_is_taken_as_it_comes(self, store: Store) -> None:
@@ -180,24 +188,24 @@ class TestLists:
     def test_what_a_list_lacks_is_gone(self, store: Store, heard: Heard) -> None:
         for name in ("a", "b", "c"):
             store.put(SERVICES, service(name, version="5"))
-        assert store.replace(SERVICES, [service("b", version="5")], 9) == 2
+        assert replace(store, SERVICES, [service("b", version="5")], 9) == 2
         assert sorted(heard.losses) == ["uid-a", "uid-c"]
 
     def test_what_is_newer_than_the_list_stays(self, store: Store) -> None:
         store.put(SERVICES, service("new", version="12"))
-        assert store.replace(SERVICES, [], 9) == 0
+        assert replace(store, SERVICES, [], 9) == 0
         assert store.count(SERVICES) == 1
 
     def test_what_it_has_more_is_new(self, store: Store, heard: Heard) -> None:
-        assert store.replace(SERVICES, [service("a", version="5")], 9) == 1
+        assert replace(store, SERVICES, [service("a", version="5")], 9) == 1
         assert heard.changes == [("a", None)]
-        assert store.replace(SERVICES, [service("a", version="5")], 9) == 0
+        assert replace(store, SERVICES, [service("a", version="5")], 9) == 0
 
     def test_one_made_anew_under_its_name_is_another(self, store: Store, heard: Heard) -> None:
         store.put(SERVICES, service("a", version="5"))
         again = service("a", version="8")
         again["metadata"]["uid"] = "uid-again"
-        assert store.replace(SERVICES, [again], 9) == 2
+        assert replace(store, SERVICES, [again], 9) == 1
         assert heard.losses == ["uid-a"]
 
     def test_what_comes_late_of_the_one_before_does_not_take_its_place(self, store: Store, heard: Heard) -> None:
@@ -212,18 +220,18 @@ class TestLists:
 
     def test_a_list_of_one_namespace_says_nothing_of_others(self, store: Store) -> None:
         store.put(SERVICES, service("a", version="5"))
-        assert store.replace(SERVICES, [], 9, "others") == 0
-        assert store.replace(SERVICES, [], 9, "models") == 1
+        assert replace(store, SERVICES, [], 9, "others") == 0
+        assert replace(store, SERVICES, [], 9, "models") == 1
 
     def test_runtimes_are_replaced_by_their_kind(self, store: Store, heard: Heard) -> None:
         store.put(CLUSTER_RUNTIMES, runtime("r"))
         store.put(RUNTIMES, runtime("r", "models"))
         store.put(SERVICES, service(runtime="r"))
         heard.changes.clear()
-        assert store.replace(RUNTIMES, [], 9) == 1
+        assert replace(store, RUNTIMES, [], 9) == 1
         assert heard.changes == [("iris", "r")]
-        assert store.replace(CLUSTER_RUNTIMES, [runtime("r", version="2", protocolVersions=["v2"])], 9) == 1
-        assert store.replace(CLUSTER_RUNTIMES, [], 9) == 1
+        assert replace(store, CLUSTER_RUNTIMES, [runtime("r", version="2", protocolVersions=["v2"])], 9) == 1
+        assert replace(store, CLUSTER_RUNTIMES, [], 9) == 1
 
 
 def test_what_can_not_be_parsed_is_set_aside_and_said_once_for_each_of_its_versions(store: Store, heard: Heard) -> None:

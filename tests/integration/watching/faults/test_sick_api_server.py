@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Self
 import pytest
 import yaml
 
+from rig.account import install_account
 from rig.cluster import Cluster
 from rig.controlplane import ControlPlane
 from rig.process import wait_until
 from tests.integration.watching.answers import READY, RawServer
-from tests.integration.watching.conftest import install_account
 from tests.integration.watching.faults.services import NOT_READY, RESYNC, create, is_probed, remove
 from tests.integration.watching.operating import QUICK, OperatorProcess, event_reasons, wait_for
 
