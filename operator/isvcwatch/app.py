@@ -31,7 +31,7 @@ from isvcwatch.telemetry.vitals import Level, Sign, level
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
 
-    from isvcwatch.kube.connection import Connection
+    from isvcwatch.kube.connection import ApiConnection
     from isvcwatch.kube.store import Change
     from isvcwatch.settings import Settings
 
@@ -66,7 +66,7 @@ class EndedError(Exception):
 class Operator:
     """The operator's parts, joined. Nothing here decides anything."""
 
-    def __init__(self, settings: Settings, connection: Connection) -> None:
+    def __init__(self, settings: Settings, connection: ApiConnection) -> None:
         self._settings = settings
         self._connection = connection
         self._ended: str = ""

@@ -33,7 +33,7 @@ MOST_MODELS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Row:
     """One question's answer.
 
     Attributes:
@@ -66,7 +66,7 @@ class Report:
     server: str = ""
     protocol: str = ""
     models: tuple[str, ...] | None = None
-    replies: list[Reply] = field(default_factory=list)
+    replies: list[Row] = field(default_factory=list)
     note: str = ""
 
     def verdict(self) -> Status:
@@ -186,7 +186,7 @@ class _Checking:
             return Report(self._url, replies=[await self._reply("v1", Question.SERVER_LIVE)])
         unknown = Finding(Status.UNKNOWN, Reason.UNKNOWN_SERVER, MEANINGS[Reason.UNKNOWN_SERVER])
         note = f"It was asked {len(interview.answers)} questions. If you know what it speaks, say so by --protocol."
-        return Report(self._url, replies=[Reply(Question.SERVER_LIVE, unknown, None)], note=note)
+        return Report(self._url, replies=[Row(Question.SERVER_LIVE, unknown, None)], note=note)
 
     async def _interviewed(self, interview: Interview) -> Recognised | None:
         steps = recognise(interview)
@@ -199,17 +199,17 @@ class _Checking:
             found: Recognised | None = stopped.value
             return found
 
-    async def _reply(self, protocol: str, question: Question, model: str = "") -> Reply:
+    async def _reply(self, protocol: str, question: Question, model: str = "") -> Row:
         """One question, and what came of it."""
         rung = Rung(self._transport, Hop(Component.PREDICTOR, self._url, protocol, model, own_host=True), question)
         if rung.known is not None:
-            return Reply(question, rung.known, None, model)
+            return Row(question, rung.known, None, model)
         began = time.monotonic()
         try:
             came: Answer | WireError = await self._transport.get(rung.url, self._timeout, own_host=True)
         except WireError as error:
             came = error
-        return Reply(question, rung.read(came) or EXHAUSTED, time.monotonic() - began, model)
+        return Row(question, rung.read(came) or EXHAUSTED, time.monotonic() - began, model)
 
     async def _answer(self, path: str, method: str, body: bytes) -> Answer | WireError:
         try:

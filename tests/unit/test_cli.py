@@ -184,7 +184,7 @@ class TestCheck:
         ],
     )
     def test_the_verdict_is_of_the_highest_rung_that_can_be_asked(self, findings: list[Finding], verdict: Status) -> None:
-        replies = [check.Reply(Question.SERVER_LIVE, finding, 0.0) for finding in findings]
+        replies = [check.Row(Question.SERVER_LIVE, finding, 0.0) for finding in findings]
         assert check.Report("http://h", replies=replies).verdict() is verdict
 
 

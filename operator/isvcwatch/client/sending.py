@@ -52,7 +52,7 @@ log = structlog.get_logger("isvcwatch.client")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Target:
+class Destination:
     """Where a request goes. Each is itself alone: to compare URLs takes longer than to look one up.
 
     Attributes:
@@ -64,7 +64,7 @@ class Target:
     auth: tuple[str, str] | None = field(default=None, repr=False)
 
 
-def below(base_url: str | httpx.URL, route: str) -> Target:
+def below(base_url: str | httpx.URL, route: str) -> Destination:
     """The target of a route below a base URL.
 
     Raises:
@@ -74,7 +74,7 @@ def below(base_url: str | httpx.URL, route: str) -> Target:
 
 
 @functools.lru_cache(maxsize=1024)
-def _below(base_url: str, route: str) -> Target:
+def _below(base_url: str, route: str) -> Destination:
     try:
         base = parse_base_url(base_url)
     except ValueError as error:
@@ -82,7 +82,7 @@ def _below(base_url: str, route: str) -> Target:
     return _target(join_url(base, route), base.userinfo)
 
 
-def as_it_is(url: str | httpx.URL) -> Target:
+def as_it_is(url: str | httpx.URL) -> Destination:
     """The target of a URL that is used unchanged, as an inference graph's is.
 
     Raises:
@@ -94,8 +94,10 @@ def as_it_is(url: str | httpx.URL) -> Target:
         raise httpx.InvalidURL(str(error)) from None
 
 
-def _target(url: str, userinfo: tuple[str, str] | None) -> Target:
-    return Target(httpx.URL(url), userinfo)  # raises InvalidURL: nothing secret is left in it but its query, which httpx does not repeat
+def _target(url: str, userinfo: tuple[str, str] | None) -> Destination:
+    return Destination(
+        httpx.URL(url), userinfo
+    )  # raises InvalidURL: nothing secret is left in it but its query, which httpx does not repeat
 
 
 def no_cookies() -> CookieJar:
@@ -135,7 +137,7 @@ class Sender:
         """Opens the client; nothing is connected yet."""
         self._config = config
         self._policy = policy
-        self._journeys: dict[Target, Journey] = {}
+        self._journeys: dict[Destination, Journey] = {}
         self._ways = (
             None if config.transport is not None else Ways(lazy_context(config), config.http2, Proxies.from_environment(os.environ))
         )
@@ -145,7 +147,7 @@ class Sender:
         """Closes the client and its transport."""
         await self._client.aclose()
 
-    async def ask(self, target: Target, headers: HeaderTypes, limit: CallTimeout) -> Reply:
+    async def ask(self, target: Destination, headers: HeaderTypes, limit: CallTimeout) -> Reply:
         """GET, retried as a question may be; the body is read to `ANSWER_LIMIT`."""
         ways = self._ways if self._ways is not None and self._is_plain(target) and self._ways.by_own(target.url) else None
 
@@ -162,7 +164,7 @@ class Sender:
 
         return await self._run("GET", target, limit, attempt)
 
-    async def post(self, target: Target, headers: httpx.Headers, body: bytes, limit: CallTimeout) -> httpx.Response:
+    async def post(self, target: Destination, headers: httpx.Headers, body: bytes, limit: CallTimeout) -> httpx.Response:
         """POST, sent again only if it can't have arrived; the body is read whole."""
 
         async def attempt(phases: httpx.Timeout) -> httpx.Response:
@@ -170,11 +172,11 @@ class Sender:
 
         return await self._run("POST", target, limit, attempt)
 
-    def _is_plain(self, target: Target) -> bool:
+    def _is_plain(self, target: Destination) -> bool:
         """Whether a question needs nothing of httpx's client, which costs as much as all the rest."""
         return not (target.auth or self._config.auth is not None or self._client.is_closed)
 
-    def _journey(self, own: Transport, target: Target, headers: HeaderTypes) -> Journey:
+    def _journey(self, own: Transport, target: Destination, headers: HeaderTypes) -> Journey:
         if headers:  # not kept: credentials may be among them
             return prepare(own, self._client.build_request("GET", target.url, headers=handed_on(headers)))
         journey = self._journeys.get(target)
@@ -184,14 +186,16 @@ class Sender:
             journey = self._journeys[target] = prepare(own, self._client.build_request("GET", target.url))
         return journey
 
-    async def _sent(self, method: str, target: Target, headers: httpx.Headers, body: bytes | None, phases: httpx.Timeout) -> httpx.Response:
+    async def _sent(
+        self, method: str, target: Destination, headers: httpx.Headers, body: bytes | None, phases: httpx.Timeout
+    ) -> httpx.Response:
         extensions = {BODY_LIMIT: ANSWER_LIMIT} if body is None else None
         request = self._client.build_request(method, target.url, headers=headers, content=body, timeout=phases, extensions=extensions)
         auth = target.auth if self._config.auth is None and target.auth else httpx.USE_CLIENT_DEFAULT
         return await self._client.send(request, auth=auth, stream=body is None)
 
     async def _run(
-        self, method: str, target: Target, asked: CallTimeout, attempt: Callable[[httpx.Timeout], Coroutine[None, None, Answered]]
+        self, method: str, target: Destination, asked: CallTimeout, attempt: Callable[[httpx.Timeout], Coroutine[None, None, Answered]]
     ) -> Answered:
         limit = as_timeout(self._config.timeout if isinstance(asked, UseClientDefault) else asked)
         total = limit if isinstance(limit, int | float) else None
@@ -209,7 +213,7 @@ class Sender:
             explain(error, method, target.url, limit, self._policy.clock() - started)
             raise
 
-    async def _logged(self, method: str, target: Target, sending: Coroutine[None, None, Answered]) -> Answered:
+    async def _logged(self, method: str, target: Destination, sending: Coroutine[None, None, Answered]) -> Answered:
         started = time.perf_counter()
         line = functools.partial(log.info, "request", method=method, url=without_secrets(str(target.url)))
         try:

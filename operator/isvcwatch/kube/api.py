@@ -13,7 +13,7 @@ from isvcwatch.kube import errors
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from isvcwatch.kube.connection import Connection
+    from isvcwatch.kube.connection import ApiConnection
     from isvcwatch.kube.resources import Resource
 
 PAGE: Final = 500
@@ -39,7 +39,7 @@ class Page:
 class Api:
     """Calls to the API server. Every method raises a `KubeError` of the kinds that `isvcwatch.kube.errors` draws."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: ApiConnection) -> None:
         self._client = connection.client
         self.server = connection.server
 

@@ -35,7 +35,7 @@ BEARER: Final = "BearerToken"
 """Where the client's configuration keeps its token."""
 
 
-class Connection:
+class ApiConnection:
     """An API server and credentials for it, which are read again when they rotate."""
 
     def __init__(self, configuration: Configuration) -> None:
@@ -79,7 +79,7 @@ class Connection:
         return await handler(request)
 
 
-async def connect(kubeconfig: str = "", context: str = "") -> Connection:
+async def connect(kubeconfig: str = "", context: str = "") -> ApiConnection:
     """Find the API server: the kubeconfig named, else KUBECONFIG, else the pod's own, else ~/.kube/config.
 
     Args:
@@ -96,9 +96,9 @@ async def connect(kubeconfig: str = "", context: str = "") -> Connection:
             kube_config.load_incluster_config(client_configuration=configuration)
         except (kube_config.ConfigException, OSError) as error:
             raise ConfigError(f"the pod's service account can't be used: {error}; mount its token, or name a --kubeconfig") from error
-        return Connection(configuration)
+        return ApiConnection(configuration)
     await _load_kubeconfig(configuration, named or str(DEFAULT_KUBECONFIG), context)
-    return Connection(configuration)
+    return ApiConnection(configuration)
 
 
 async def _load_kubeconfig(configuration: Configuration, path: str, context: str) -> None:

@@ -40,7 +40,7 @@ UNSERVED_LISTS: Final = 3
 custom resources some moments late."""
 
 
-class Metrics(Protocol):
+class ResyncCounter(Protocol):
     """Counts complete lists."""
 
     def resync(self, missed: int) -> None:
@@ -69,7 +69,7 @@ class Resync:
         api: Api,
         store: Store,
         namespaces: Sequence[str],
-        metrics: Metrics,
+        metrics: ResyncCounter,
         period: float = PERIOD,
         clock: Callable[[], float] = time.monotonic,
         wanted: Sequence[Kind[Any]] = KINDS,

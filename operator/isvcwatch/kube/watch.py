@@ -17,7 +17,7 @@ from isvcwatch.kube.backoff import pause
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-    from isvcwatch.kube.connection import Connection
+    from isvcwatch.kube.connection import ApiConnection
     from isvcwatch.kube.kinds import Kind
     from isvcwatch.kube.store import Store
 
@@ -43,7 +43,7 @@ LONGEST_END: Final = 10.0
 """Seconds that kopf may take to end."""
 
 
-class Metrics(Protocol):
+class RestartCounter(Protocol):
     """Counts restarts."""
 
     def watch_restarted(self) -> None:
@@ -80,7 +80,7 @@ class Watch:
         restarts: how often in a row it had to begin anew; 0 while it never had to.
     """
 
-    def __init__(self, connection: Connection, store: Store, namespaces: Sequence[str], metrics: Metrics) -> None:
+    def __init__(self, connection: ApiConnection, store: Store, namespaces: Sequence[str], metrics: RestartCounter) -> None:
         self._connection = connection
         self._store = store
         self._namespaces = tuple(namespaces)

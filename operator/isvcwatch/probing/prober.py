@@ -43,8 +43,8 @@ EXPLAIN_EVERY: Final = 30.0
 """Seconds after which a failure that lasts is explained anew: the server's own health, between two turns of its model's."""
 
 
-class Transport(Asker, Protocol):
-    """How a request is made: `client.transport.Transport`."""
+class Carrier(Asker, Protocol):
+    """How a request is made: `client.transport.Carrier`."""
 
     def start(
         self,
@@ -58,8 +58,8 @@ class Transport(Asker, Protocol):
         """Send it. `done` is called once, later; `doubt` before it, if nothing has come back after `doubt_after` seconds."""
 
 
-class Metrics(Protocol):
-    """Who counts."""
+class ProbeCounter(Protocol):
+    """Counts requests to model servers."""
 
     def probe(self, outcome: str, seconds: float) -> None:
         """A request ended with this reason after so long."""
@@ -96,7 +96,7 @@ class Plan:
 class Prober:
     """Asks by each hop's protocol; what an answer means is the protocol's to say."""
 
-    def __init__(self, transport: Transport, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, transport: Carrier, metrics: ProbeCounter, clock: Callable[[], float] = time.monotonic) -> None:
         self.transport = transport
         self.metrics = metrics
         self.clock = clock

@@ -61,8 +61,8 @@ IN_LANE: Final = -2
 GONE: Final = -3
 
 
-class Metrics(Protocol):
-    """Who counts."""
+class RoundCounter(Protocol):
+    """Counts rounds."""
 
     def started(self, lateness: float) -> None:
         """A round has started so many seconds after it was due."""
@@ -71,7 +71,7 @@ class Metrics(Protocol):
         """A round was not judged: late, exhausted, outdated."""
 
 
-class _Entry:
+class _Due:
     """A target in the schedule.
 
     Attributes:
@@ -133,7 +133,7 @@ class _Round:
 
     __slots__ = ("asking", "entry", "lane", "started")
 
-    def __init__(self, entry: _Entry, lane: Lane[_Entry], now: float) -> None:
+    def __init__(self, entry: _Due, lane: Lane[_Due], now: float) -> None:
         self.entry = entry
         self.lane = lane
         self.started = now
@@ -157,16 +157,16 @@ class Scheduler:
         calm: no verdict is to be confirmed quickly, since none is given.
     """
 
-    def __init__(self, prober: Prober, judge: Callable[[Target, Round], Health | None], metrics: Metrics) -> None:
+    def __init__(self, prober: Prober, judge: Callable[[Target, Round], Health | None], metrics: RoundCounter) -> None:
         self._prober = prober
         self._judge = judge
         self._metrics = metrics
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, _Due] = {}
         self._loop = asyncio.get_running_loop()
-        self._wheel: dict[int, list[_Entry]] = {}
+        self._wheel: dict[int, list[_Due]] = {}
         self._at = int(self._loop.time() / TICK)
-        self._answering: Lane[_Entry] = Lane(IN_FLIGHT, AT_ONE_HOST, partial(self._start_waiting, silent=False))
-        self._silent: Lane[_Entry] = Lane(IN_FLIGHT, AT_ONE_HOST, partial(self._start_waiting, silent=True))
+        self._answering: Lane[_Due] = Lane(IN_FLIGHT, AT_ONE_HOST, partial(self._start_waiting, silent=False))
+        self._silent: Lane[_Due] = Lane(IN_FLIGHT, AT_ONE_HOST, partial(self._start_waiting, silent=True))
         self._at_once = MOST_AT_ONCE
         self.lateness = Lateness(TICK, self._loop.time())
         self.wells = 0
@@ -194,7 +194,7 @@ class Scheduler:
         """Probe the target from now on, or as it now is; not before `delay` seconds."""
         self.remove(target.uid)
         now = self._loop.time()
-        entry = self._entries[target.uid] = _Entry(target, self._prober.plan(target), now)
+        entry = self._entries[target.uid] = _Due(target, self._prober.plan(target), now)
         self._put(entry, _next_beat(entry, now + delay))
 
     def remove(self, uid: str) -> None:
@@ -221,7 +221,7 @@ class Scheduler:
 
     # Into the wheel, and out of it.
 
-    def _put(self, entry: _Entry, due: float) -> None:
+    def _put(self, entry: _Due, due: float) -> None:
         """Start the target's next round at the first tick from then on, and at no other; one that waits for a place is due already."""
         if entry.tick in (IN_LANE, GONE):
             return
@@ -255,14 +255,14 @@ class Scheduler:
 
     # Rounds.
 
-    def _enter(self, entry: _Entry) -> None:
+    def _enter(self, entry: _Due) -> None:
         lane = self._silent if entry.silent else self._answering
         if lane.enter(entry, entry.host):
             self._start(entry, lane)
         else:
             entry.tick = IN_LANE
 
-    def _start_waiting(self, entry: _Entry, *, silent: bool) -> bool:
+    def _start_waiting(self, entry: _Due, *, silent: bool) -> bool:
         """Start a round that has waited for its place, unless its target is gone or was put back into the wheel meanwhile."""
         if entry.tick != IN_LANE:
             return False
@@ -270,7 +270,7 @@ class Scheduler:
         self._start(entry, self._silent if silent else self._answering)
         return True
 
-    def _start(self, entry: _Entry, lane: Lane[_Entry]) -> None:
+    def _start(self, entry: _Due, lane: Lane[_Due]) -> None:
         now = self._loop.time()
         self._metrics.started(now - entry.due)
         entry.started = now
@@ -327,7 +327,7 @@ class Scheduler:
             and self.lateness.spoiled(under_way.started, now, tolerated(entry.plan.timeout))
         )
 
-    def _take(self, entry: _Entry, found: Round, now: float) -> None:
+    def _take(self, entry: _Due, found: Round, now: float) -> None:
         """A round counts: have it judged, and see when the next is due."""
         if found.model_ready.status is Status.TRUE:
             self.wells += 1
@@ -347,7 +347,7 @@ class Scheduler:
             self._adapt(entry, health, now)
             entry.well = found if entry.steady else None
 
-    def _adapt(self, entry: _Entry, health: Health, now: float) -> None:
+    def _adapt(self, entry: _Due, health: Health, now: float) -> None:
         policy = entry.target.policy
         verdict = health.model_ready.verdict
         if verdict is not None and verdict.status is Status.TRUE:
@@ -373,7 +373,7 @@ def _at_once(before: int, *, late: float) -> int:
     return max(before // 2, LEAST_AT_ONCE) if late > BEHIND else min(before + MORE, MOST_AT_ONCE)
 
 
-def _next_beat(entry: _Entry, earliest: float) -> float:
+def _next_beat(entry: _Due, earliest: float) -> float:
     """The first moment from `earliest` on that is the target's turn."""
     beats = -((entry.phase - earliest) // entry.period)
     return max(earliest, entry.phase + beats * entry.period)

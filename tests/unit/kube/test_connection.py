@@ -9,7 +9,7 @@ import pytest
 import yaml
 from kubernetes.aio.client import Configuration
 
-from isvcwatch.kube.connection import RENEWAL, Connection, Renewal, connect
+from isvcwatch.kube.connection import RENEWAL, ApiConnection, Renewal, connect
 from isvcwatch.kube.errors import ConfigError
 from tests.unit.kube.apiserver import kubeconfig
 
@@ -105,7 +105,7 @@ async def test_the_api_servers_addresses_are_known_without_a_resolver(
     monkeypatch: pytest.MonkeyPatch, server: str, in_pod: str, addresses: list[str]
 ) -> None:
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", in_pod)
-    connection = Connection(Configuration(host=server))
+    connection = ApiConnection(Configuration(host=server))
     assert [str(address) for address in connection.server_addresses()] == addresses
     await connection.close()
 
@@ -145,7 +145,7 @@ def with_token_file(path: str, token_file: Path) -> str:
     return path
 
 
-async def sent(connection: Connection) -> str:
+async def sent(connection: ApiConnection) -> str:
     """The credentials that go with a request."""
     settings = await connection._configuration.auth_settings()
     return str(settings["BearerToken"]["value"])

@@ -45,7 +45,7 @@ NO_SUCH_NAME: Final = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA"
 
 
 @dataclass(slots=True)
-class _Entry:
+class _Known:
     """What is known of a name.
 
     Attributes:
@@ -71,7 +71,7 @@ class Names:
     def __init__(self, lookup: Lookup | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._lookup = lookup or system_lookup
         self._clock = clock
-        self._entries: dict[tuple[str, bool], _Entry] = {}
+        self._entries: dict[tuple[str, bool], _Known] = {}
         self._own, self._others = _Threads(THREADS), _Threads(THREADS_FOR_OTHERS)
         self._swept = clock()
 
@@ -103,7 +103,7 @@ class Names:
             return found
         now = self._clock()
         self._sweep(now)
-        entry = self._entries.setdefault((host, own), _Entry())  # a name that waits among others holds up no owner of it
+        entry = self._entries.setdefault((host, own), _Known())  # a name that waits among others holds up no owner of it
         entry.used = now
         if entry.error is None or now >= entry.renew or entry.waiting is not None:
             self._renew(host, entry, own=own)
@@ -125,7 +125,7 @@ class Names:
         self._own.close()
         self._others.close()
 
-    def _renew(self, host: str, entry: _Entry, *, own: bool) -> None:
+    def _renew(self, host: str, entry: _Known, *, own: bool) -> None:
         if entry.waiting is not None:
             return
         entry.waiting = []
@@ -146,7 +146,7 @@ class Names:
             hung = ResolverError("too many names wait to be looked up: the resolver hangs", Phase.NAME)
             loop.call_soon(self._arrived, host, entry, hung)
 
-    def _arrived(self, host: str, entry: _Entry, found: tuple[str, ...] | WireError) -> None:
+    def _arrived(self, host: str, entry: _Known, found: tuple[str, ...] | WireError) -> None:
         now = self._clock()
         if isinstance(found, tuple) and not found:
             found = NameNotFoundError(f"the name {host} has no address", Phase.NAME)

@@ -14,7 +14,7 @@ PREFERENCE: Final = ("v1", "v2", "grpc-v1", "grpc-v2")
 """KServe's order of preference among a runtime's protocol versions."""
 
 
-class Kind(StrEnum):
+class ServerKind(StrEnum):
     """The servers whose way of naming models differs, as far as the specification shows which it is."""
 
     VLLM = "vllm"
@@ -27,38 +27,43 @@ class Kind(StrEnum):
 
 
 _SERVER_TYPES: Final = {
-    "triton": Kind.TRITON,
-    "tritonserver": Kind.TRITON,
-    "mlserver": Kind.MLSERVER,
-    "torchserve": Kind.TORCHSERVE,
-    "tensorflow-serving": Kind.TENSORFLOW_SERVING,
-    "huggingfaceserver": Kind.HUGGINGFACE,
+    "triton": ServerKind.TRITON,
+    "tritonserver": ServerKind.TRITON,
+    "mlserver": ServerKind.MLSERVER,
+    "torchserve": ServerKind.TORCHSERVE,
+    "tensorflow-serving": ServerKind.TENSORFLOW_SERVING,
+    "huggingfaceserver": ServerKind.HUGGINGFACE,
 }
 """`builtInAdapter.serverType`, and KServe's annotation `serving.kserve.io/server-type`."""
 
 _PROGRAMS: Final = {
-    "tritonserver": Kind.TRITON,
-    "mlserver": Kind.MLSERVER,
-    "torchserve": Kind.TORCHSERVE,
-    "tensorflow_model_server": Kind.TENSORFLOW_SERVING,
-    "vllm": Kind.VLLM,
-    "vllm.entrypoints.openai.api_server": Kind.VLLM,
-    "huggingfaceserver": Kind.HUGGINGFACE,
+    "tritonserver": ServerKind.TRITON,
+    "mlserver": ServerKind.MLSERVER,
+    "torchserve": ServerKind.TORCHSERVE,
+    "tensorflow_model_server": ServerKind.TENSORFLOW_SERVING,
+    "vllm": ServerKind.VLLM,
+    "vllm.entrypoints.openai.api_server": ServerKind.VLLM,
+    "huggingfaceserver": ServerKind.HUGGINGFACE,
 }
 """What a command line runs."""
 
-_FORMATS: Final = {"triton": Kind.TRITON, "mlserver": Kind.MLSERVER, "vllm": Kind.VLLM, "huggingface": Kind.HUGGINGFACE}
+_FORMATS: Final = {
+    "triton": ServerKind.TRITON,
+    "mlserver": ServerKind.MLSERVER,
+    "vllm": ServerKind.VLLM,
+    "huggingface": ServerKind.HUGGINGFACE,
+}
 
 _IMAGES: Final = (
-    (re.compile(r"(^|[/_-])vllm([:@/_-]|$)"), Kind.VLLM),
-    (re.compile(r"(^|/)huggingfaceserver([:@-]|$)"), Kind.HUGGINGFACE),
-    (re.compile(r"(^|/)tritonserver([:@-]|$)"), Kind.TRITON),
-    (re.compile(r"(^|/)mlserver([:@-]|$)"), Kind.MLSERVER),
-    (re.compile(r"(^|/)torchserve(-kfs)?([:@-]|$)"), Kind.TORCHSERVE),
+    (re.compile(r"(^|[/_-])vllm([:@/_-]|$)"), ServerKind.VLLM),
+    (re.compile(r"(^|/)huggingfaceserver([:@-]|$)"), ServerKind.HUGGINGFACE),
+    (re.compile(r"(^|/)tritonserver([:@-]|$)"), ServerKind.TRITON),
+    (re.compile(r"(^|/)mlserver([:@-]|$)"), ServerKind.MLSERVER),
+    (re.compile(r"(^|/)torchserve(-kfs)?([:@-]|$)"), ServerKind.TORCHSERVE),
 )
 """What the servers' own images are called."""
 
-_V2: Final = frozenset({Kind.TRITON, Kind.MLSERVER})
+_V2: Final = frozenset({ServerKind.TRITON, ServerKind.MLSERVER})
 
 
 class Spoken(NamedTuple):
@@ -75,7 +80,7 @@ class Spoken(NamedTuple):
     certain: bool
 
 
-def kind_of(server: Server, spec: ComponentSpec | None, runtime: Runtime | None) -> Kind:
+def kind_of(server: Server, spec: ComponentSpec | None, runtime: Runtime | None) -> ServerKind:
     """Which server it is, as far as the specification shows."""
     for word in server.words:
         if known := _PROGRAMS.get(word.rpartition("/")[2]):
@@ -84,14 +89,14 @@ def kind_of(server: Server, spec: ComponentSpec | None, runtime: Runtime | None)
         return known
     if spec and (known := _FORMATS.get(spec.model_format)):
         return known
-    return next((known for pattern, known in _IMAGES if pattern.search(server.container.image)), Kind.OTHER)
+    return next((known for pattern, known in _IMAGES if pattern.search(server.container.image)), ServerKind.OTHER)
 
 
-def of_predictor(server: Server, spec: ComponentSpec, runtime: Runtime | None, kind: Kind) -> Spoken:  # noqa: PLR0911 -- a precedence list
+def of_predictor(server: Server, spec: ComponentSpec, runtime: Runtime | None, kind: ServerKind) -> Spoken:  # noqa: PLR0911 -- a precedence list
     """The first that is set."""
     if spec.model_format == "vllm":
         return Spoken("vllm", "spec.predictor.model.modelFormat.name is vLLM", certain=False)
-    if kind is Kind.VLLM and any(word.rpartition("/")[2] in _PROGRAMS for word in server.words):
+    if kind is ServerKind.VLLM and any(word.rpartition("/")[2] in _PROGRAMS for word in server.words):
         return Spoken("vllm", "the command line runs vLLM", certain=False)
     if spec.protocol_version:
         certain = spec.protocol_version == "v2" and kind in _V2
@@ -108,6 +113,6 @@ def of_predictor(server: Server, spec: ComponentSpec, runtime: Runtime | None, k
     declared, origin = server.variable("PROTOCOL")
     if declared:
         return Spoken(declared.lower(), origin, certain=False)
-    if kind is Kind.VLLM:
+    if kind is ServerKind.VLLM:
         return Spoken("vllm", "the image is vLLM's", certain=False)
     return Spoken("v1", "default", certain=False)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from isvcwatch.core.derive.dialect import Kind
+from isvcwatch.core.derive.dialect import ServerKind
 
 if TYPE_CHECKING:
     from isvcwatch.core.derive.containers import Server
 
-IN_ITS_FILES: Final = frozenset({Kind.TRITON, Kind.MLSERVER, Kind.TORCHSERVE})
+IN_ITS_FILES: Final = frozenset({ServerKind.TRITON, ServerKind.MLSERVER, ServerKind.TORCHSERVE})
 """Servers that take the name from the model's own files: a directory, model-settings.json, config.properties."""
 
-SEVERAL_FLAGS: Final = frozenset({Kind.VLLM, Kind.HUGGINGFACE})
+SEVERAL_FLAGS: Final = frozenset({ServerKind.VLLM, ServerKind.HUGGINGFACE})
 """Servers that take the name from one of several flags."""
 
 _SERVED: Final = "--served-model-name"
@@ -35,7 +35,7 @@ class Named(NamedTuple):
     certain: bool
 
 
-def of_server(server: Server, kind: Kind, otherwise: Named, *, whole: bool) -> Named:
+def of_server(server: Server, kind: ServerKind, otherwise: Named, *, whole: bool) -> Named:
     """The name by which a server knows its model.
 
     Args:
@@ -45,13 +45,13 @@ def of_server(server: Server, kind: Kind, otherwise: Named, *, whole: bool) -> N
         whole: whether the command line is known in full; where its runtime could not be read, a flag in it may come before another.
     """
     environment, origin = server.variable("MLSERVER_MODEL_NAME")
-    if environment and kind in {Kind.MLSERVER, Kind.OTHER}:
+    if environment and kind in {ServerKind.MLSERVER, ServerKind.OTHER}:
         return Named(environment, origin, certain=False)  # a name in model-settings.json comes before it
     given, origin = _served(server, kind)
     if given:
         settled = whole or kind not in SEVERAL_FLAGS or _SERVED in origin.replace("_", "-")
         return Named(given, origin, settled and kind not in IN_ITS_FILES)
-    if kind is Kind.TENSORFLOW_SERVING:
+    if kind is ServerKind.TENSORFLOW_SERVING:
         return Named(TENSORFLOW_DEFAULT, "TensorFlow Serving's default", certain=True)
     return otherwise
 
@@ -62,8 +62,8 @@ def of_transformer(server: Server, service: str) -> Named:
     return Named(given, origin, certain=True) if given else Named(service, "metadata.name", certain=True)
 
 
-def _served(server: Server, kind: Kind) -> tuple[str, str]:
-    if kind is Kind.VLLM:
+def _served(server: Server, kind: ServerKind) -> tuple[str, str]:
+    if kind is ServerKind.VLLM:
         return _of_vllm(server)
     served = server.flag(_SERVED)
     return served if served[0] else server.flag("--model-name")

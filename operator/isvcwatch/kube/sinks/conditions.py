@@ -41,7 +41,7 @@ ASIDE: Final = 60.0
 """Seconds in which an object is left alone after a bug in its way."""
 
 
-class Fleet(Protocol):
+class Planner(Protocol):
     """Knows what is to be said; asked anew before each try, so that nothing stale is replayed."""
 
     def plan(self, uid: str) -> tuple[InferenceService, Decision] | None:
@@ -54,8 +54,8 @@ class Fleet(Protocol):
         """It has been carried out."""
 
 
-class Metrics(Protocol):
-    """Who counts."""
+class WriteCounter(Protocol):
+    """Counts tries to write a status."""
 
     def status_write(self, result: str) -> None:
         """A try to write a status ended in: written, conflict, gone, forbidden, rejected, unavailable, crashed."""
@@ -68,16 +68,18 @@ class ConditionsSink:
         api: writes.
         store: is told how the object stands once it is written.
         events: tells of the turn.
-        fleet: knows what is to be said.
+        planner: knows what is to be said.
         metrics: counts.
         budget: of writes over all services; one write is one reconcile of KServe's only worker, which does 25 to 45 a second.
     """
 
-    def __init__(self, api: Api, store: Store, events: EventsSink, fleet: Fleet, metrics: Metrics, budget: Budget | None = None) -> None:
+    def __init__(
+        self, api: Api, store: Store, events: EventsSink, planner: Planner, metrics: WriteCounter, budget: Budget | None = None
+    ) -> None:
         self._api = api
         self._store = store
         self._events = events
-        self._fleet = fleet
+        self._planner = planner
         self._metrics = metrics
         self._budget = budget or Budget()
         self._tries: dict[str, int] = {}
@@ -88,7 +90,7 @@ class ConditionsSink:
     def place(self, uid: str) -> Place:
         """Where a service stands in the queue: bad news goes before good news."""
         isvc = self._store.get(SERVICES, uid)
-        return Place(self._fleet.is_urgent(uid), isvc.namespace if isvc else "")
+        return Place(self._planner.is_urgent(uid), isvc.namespace if isvc else "")
 
     async def take_turn(self, uid: str) -> Turn:
         """Do what is to be done about a service. A bug that one service brings out must not cost the others their verdicts."""
@@ -107,7 +109,7 @@ class ConditionsSink:
 
     async def _take_turn(self, uid: str) -> Turn:
         """Do what is to be done about one service, whatever comes of it."""
-        planned = self._fleet.plan(uid)
+        planned = self._planner.plan(uid)
         if planned is None:
             self._forget_trouble(uid)
             return Turn()
@@ -127,7 +129,7 @@ class ConditionsSink:
         except errors.KubeError as error:
             return self._retry(isvc, error)
         self._forget_trouble(uid)
-        self._fleet.feed(uid, Told(decision))
+        self._planner.feed(uid, Told(decision))
         if after is not None:
             self._store.put(SERVICES, after)
         if decision.notice:

@@ -53,8 +53,8 @@ TRIES: Final = 8
 """Over some minute; an Event is news, and soon isn't."""
 
 
-class Metrics(Protocol):
-    """Who counts."""
+class EventCounter(Protocol):
+    """Counts Events."""
 
     def event(self, reason: str, result: str) -> None:
         """An Event was created, was there already, or was lost."""
@@ -80,7 +80,7 @@ class EventsSink:
     """
 
     def __init__(
-        self, api: Api, metrics: Metrics, clock: Callable[[], datetime] = lambda: datetime.now(UTC), budget: Budget | None = None
+        self, api: Api, metrics: EventCounter, clock: Callable[[], datetime] = lambda: datetime.now(UTC), budget: Budget | None = None
     ) -> None:
         self._api = api
         self._metrics = metrics
