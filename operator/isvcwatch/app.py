@@ -81,7 +81,7 @@ class Operator:
         )
         metrics = self._engine.metrics
         self._store = Store(self._changed, self._engine.fleet.publish)
-        self._events = EventsSink(api, metrics)
+        self._events = EventsSink(api, metrics, budget=Budget(settings.write_rate, settings.write_burst))
         budget = Budget(settings.write_rate, settings.write_burst)
         conditions = ConditionsSink(api, self._store, self._events, self._engine.fleet, metrics, budget)
         self._queue = Queue(conditions.take_turn, conditions.place)

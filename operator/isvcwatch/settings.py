@@ -53,7 +53,7 @@ class Settings:
         policy: how services are probed that don't say otherwise.
         unknown_conditions: "write", or "omit" to leave Unknown off the objects.
         resync: seconds between two complete lists of what is watched.
-        write_rate: most writes a second, over all services.
+        write_rate: most status writes a second over all services, and most Events.
         write_burst: how many writes may go out at once, after a time with fewer.
         allow_cidrs: ranges that targets may be in, whatever they are.
         ca_bundles: files of certificates in PEM, of authorities that are trusted beside the system's.
@@ -217,7 +217,7 @@ RUN_OPTIONS: Final = (
     *POLICY_OPTIONS,
     Option("unknown-conditions", "WHAT", "write, or omit to leave Unknown off the objects (default write)", one_of(WRITE, OMIT)),
     Option("resync", "SECONDS", "time between two complete lists of what is watched (default 60)", _duration_from(1.0)),
-    Option("write-rate", "N", "most status writes a second, each one reconcile of KServe's (default 20)", rate),
+    Option("write-rate", "N", "most status writes a second, each one reconcile of KServe's, and most Events (default 20)", rate),
     Option("write-burst", "N", "how many of them may go out at once (default 100)", burst),
     Option("allow-cidr", "CIDR", "range that targets may be in, whatever it is; may be repeated", network, many=True),
     CA_BUNDLE,

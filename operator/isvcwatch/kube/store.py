@@ -151,9 +151,13 @@ class Store:
             How many changes nobody had told of.
         """
         as_of = math.inf if version is None else version
-        for uid in uids_of(items):
+        objects = self._held.get(kind, {})
+        for raw in items:
+            uid, version_there = str(_metadata(raw).get("uid")), _version(str(_metadata(raw).get("resourceVersion")))
             if self._dead.get(uid, math.inf) < as_of:  # taken for dead, perhaps since its kind was not served for a moment
                 del self._dead[uid]
+            if (held := objects.get(uid)) and version_there < held.version <= as_of:
+                held.version = -1  # a newer list has it as it was before: the API server was restored from a backup
         return sum(self.put(kind, raw) for raw in items)
 
     def retain(self, kind: Kind[Any], uids: Container[str], version: int | None, namespace: str = "") -> int:

@@ -11,7 +11,7 @@ import httpx
 from rig.process import Child, free_port, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from rig.cluster import Cluster
@@ -23,12 +23,14 @@ QUICK = ("--period", "0.5", "--timeout", "0.4", "--failure-threshold", "2")
 class OperatorProcess:
     """`isvcwatch run` with its log in a file. Use it in a `with` block."""
 
-    def __init__(self, kubeconfig: Path, directory: Path, *flags: str, loopback: bool = True) -> None:
+    def __init__(
+        self, kubeconfig: Path, directory: Path, *flags: str, loopback: bool = True, python: Sequence[str] = (sys.executable,)
+    ) -> None:
         self.port = free_port()
         self.log = directory / f"operator-{self.port}.log"
         allow = ("--allow-cidr", "127.0.0.0/8") if loopback else ()
         bind = ("--http-bind", f"127.0.0.1:{self.port}")
-        self._command = [sys.executable, "-m", "isvcwatch", "run", "--kubeconfig", str(kubeconfig), *allow, *bind, *flags]
+        self._command = [*python, "-m", "isvcwatch", "run", "--kubeconfig", str(kubeconfig), *allow, *bind, *flags]
         self._child = Child(self._command, self.log)
 
     def __enter__(self) -> Self:

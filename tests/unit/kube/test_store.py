@@ -183,6 +183,22 @@ class TestVersions:
         assert store.put(SERVICES, service(version="9"))
         assert store.put(SERVICES, service("other", version="9"))
 
+    def test_a_list_that_is_newer_than_an_object_but_has_it_as_it_was_is_of_a_restored_api_server(self, store: Store, heard: Heard) -> None:
+        store.put(SERVICES, service(version="100"))
+        assert replace(store, SERVICES, [service(version="50")], 120) == 1
+        assert [isvc.resource_version for isvc in store.of(SERVICES)] == ["50"]
+        assert heard.losses == []
+
+    def test_a_list_that_is_older_than_an_object_does_not_bring_back_what_it_was(self, store: Store) -> None:
+        store.put(SERVICES, service(version="100"))
+        assert replace(store, SERVICES, [service(version="50")], 90) == 0
+        assert [isvc.resource_version for isvc in store.of(SERVICES)] == ["100"]
+
+    def test_a_list_that_has_an_object_as_it_is_held_lets_nothing_older_in(self, store: Store) -> None:
+        store.put(SERVICES, service(version="100"))
+        assert replace(store, SERVICES, [service(version="100")], 120) == 0
+        assert not store.put(SERVICES, service(version="50"))
+
 
 class TestLists:
     def test_what_a_list_lacks_is_gone(self, store: Store, heard: Heard) -> None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rig.cluster import Cluster
+from rig.controlplane import ControlPlane
 from rig.faultproxy import FaultProxy
 from tests.integration.watching.faults.services import RESYNC
 from tests.integration.watching.operating import QUICK, OperatorProcess
@@ -35,3 +37,17 @@ def start(proxy: FaultProxy, tmp_path: Path, namespace: str) -> Iterator[Callabl
     yield begin
     for operator in started:
         operator.stop()
+
+
+@pytest.fixture(scope="module")
+def own_control_plane() -> Iterator[ControlPlane]:
+    """A control plane that may be broken."""
+    with ControlPlane.start() as control_plane:
+        yield control_plane
+
+
+@pytest.fixture
+def own_cluster(own_control_plane: ControlPlane) -> Iterator[Cluster]:
+    with Cluster(own_control_plane.kubeconfig) as admin:
+        admin.apply_crds()
+        yield admin

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from rig import kserve_status as kserve
@@ -28,6 +29,12 @@ def remove(cluster: Cluster, namespace: str, name: str) -> None:
 
 def is_probed(operator: OperatorProcess, count: int) -> bool:
     return f'isvcwatch_targets{{state="probed"}} {count}.0' in operator.get("/metrics")
+
+
+def held(operator: OperatorProcess) -> dict[str, bool]:
+    """Whether each model is held to be ready."""
+    found = re.findall(r'isvcwatch_model_ready\{name="([^"]+)"[^}]*\} (\d)', operator.get("/metrics"))
+    return {name: value == "1" for name, value in found}
 
 
 def swallow(*kinds: str) -> Callable[[dict[str, Any]], dict[str, Any] | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -219,3 +220,24 @@ class TestWrites:
                 assert event_reasons(cluster, namespace) == []
         finally:
             cluster.delete_namespace(other)
+
+    def test_objects_that_may_not_be_written_are_each_named_once_and_with_the_servers_own_reason(
+        self, cluster: Cluster, namespace: str, proxy: FaultProxy, start: Callable[..., OperatorProcess]
+    ) -> None:
+        why = {
+            "kind": "Status",
+            "code": 403,
+            "message": f"unable to create new content in namespace {namespace} because it is being terminated",
+        }
+        with RawServer(READY) as server:
+            for name in ("a", "b", "c"):
+                create(cluster, namespace, name, server)
+            refused = proxy.rule(
+                lambda request: status_writes(request) and not request.path.endswith("/c/status"), status=403, body=json.dumps(why).encode()
+            )
+            operator = start()
+            wait_for(cluster, namespace, "c", "True")
+            wait_until(lambda: refused.seen >= 4, 15, "both are tried again")
+            lines = operator.said("status_not_written", namespace=namespace)
+            assert sorted(line["name"] for line in lines) == ["a", "b"]
+            assert all("being terminated" in line["why"] and "RBAC" not in line["why"] for line in lines)

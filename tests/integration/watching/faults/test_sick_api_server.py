@@ -10,8 +10,6 @@ import pytest
 import yaml
 
 from rig.account import install_account
-from rig.cluster import Cluster
-from rig.controlplane import ControlPlane
 from rig.process import wait_until
 from tests.integration.watching.answers import READY, RawServer
 from tests.integration.watching.faults.services import NOT_READY, RESYNC, create, is_probed, remove
@@ -21,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from rig.cluster import Cluster
+    from rig.controlplane import ControlPlane
     from rig.faultproxy import FaultProxy
 
 pytestmark = pytest.mark.real
@@ -84,20 +84,6 @@ class Fleet:
         assert operator.running
         assert operator.get("/livez") == "200 ok\n"
         assert operator.said("part_ended") == []
-
-
-@pytest.fixture(scope="module")
-def own_control_plane() -> Iterator[ControlPlane]:
-    """A control plane that may be broken."""
-    with ControlPlane.start() as control_plane:
-        yield control_plane
-
-
-@pytest.fixture
-def own_cluster(own_control_plane: ControlPlane) -> Iterator[Cluster]:
-    with Cluster(own_control_plane.kubeconfig) as admin:
-        admin.apply_crds()
-        yield admin
 
 
 @pytest.fixture
