@@ -34,11 +34,19 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one round of probing found out: a finding a condition; None for the server where only the model was asked this time."""
+    """The findings of one round of probing.
+
+    Attributes:
+        server_live: None where only the model was asked this time.
+        server_ready: likewise.
+        model_ready: whether the model is ready.
+        by_former: the pods of before the service's last change have answered, and those of after it have not.
+    """
 
     server_live: Finding | None
     server_ready: Finding | None
     model_ready: Finding
+    by_former: bool = False
 
 
 @dataclass(frozen=True, slots=True)

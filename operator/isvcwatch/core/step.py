@@ -22,6 +22,7 @@ from isvcwatch.core.edges import Edge, Placed, Turned
 from isvcwatch.core.health import Finding, Health
 from isvcwatch.core.objects import DeploymentMode
 from isvcwatch.core.reasons import Reason
+from isvcwatch.core.rollout import Former
 from isvcwatch.core.targets import Misconfigured, Outcome, Skipped, Target
 
 if TYPE_CHECKING:
@@ -55,12 +56,14 @@ class State:
         outcome: what is done about it.
         record: what is held to be so; None while it is left alone.
         stopped: it is stopped, or was and is not probed yet: what its conditions say is from before.
+        former: how it was reached before its last change; None once it has answered since, or once the pods of before are gone.
     """
 
     isvc: InferenceService
     outcome: Outcome
     record: Record | None
     stopped: bool = False
+    former: Former | None = None
 
     @property
     def model_ready(self) -> Finding | None:
@@ -168,26 +171,61 @@ def _round_ended(state: State | None, ended: RoundEnded, rules: Rules, now: date
     """Nearly every round finds what is held already: then nothing else is looked at."""
     if state is None or state.record is None or state.outcome is not ended.target:
         return state, NOTHING
-    before = state.record.health
-    health = before.observe(ended.found, ended.target.policy)
-    if health is before or (ended.doubted and health.model_ready.verdict is not before.model_ready.verdict):
+    record, former = state.record, state.former
+    if former is not None:
+        if ended.found.model_ready.status is Status.TRUE and not ended.found.by_former:
+            state = replace(state, former=None)
+        elif not former.may_serve(state.isvc, now):
+            return _without_former(state, record, ended.target, now)
+    health = record.health.observe(ended.found, ended.target.policy)
+    if health is record.health or (ended.doubted and health.model_ready.verdict is not record.health.model_ready.verdict):
         return state, NOTHING
-    after = replace(state, record=replace(state.record, health=health))
-    if health.same_verdicts(before):
+    after = replace(state, record=replace(record, health=health))
+    if health.same_verdicts(record.health):
         return after, NOTHING
-    return _say(after, tuple(_turns(state.isvc, before, health)), rules, now)
+    return _say(after, tuple(_turns(state.isvc, record.health, health)), rules, now)
 
 
 def _seen(state: State | None, seen: Seen, rules: Rules, now: datetime) -> tuple[State, tuple[Effect, ...]]:
     isvc = seen.isvc
     outcome = derive(isvc, seen.runtime, rules.defaults).outcome
-    if state is not None and state.outcome == outcome:
+    former = _former(state, isvc, outcome, now)
+    if former and isinstance(outcome, Target):
+        outcome = replace(outcome, former=former.hops)
+    if state is not None and _is_same(state, outcome):
         outcome = state.outcome  # the very object that the schedule holds: its rounds are known by it
     record = _record(state, isvc, outcome, now)
     stopped = isvc.stopped or (record is None and state is not None and state.stopped)
-    after = State(isvc, outcome, record, stopped)
+    after = State(isvc, outcome, record, stopped, former)
     effects = NOTHING if state is not None and state.outcome is outcome else tuple(_placed(state, after))
     return _say(after, effects, rules, now)
+
+
+def _is_same(state: State, outcome: Outcome) -> bool:
+    """Whether nothing about the outcome has changed. A target that has answered since its change needs its former hops no longer."""
+    if state.outcome == outcome:
+        return True
+    return isinstance(state.outcome, Target) and state.former is None and replace(state.outcome, former=()) == outcome
+
+
+def _former(state: State | None, isvc: InferenceService, outcome: Outcome, now: datetime) -> Former | None:
+    """How the service was reached before its last change, for as long as the pods of before may serve."""
+    if state is None or not isinstance(state.outcome, Target) or not isinstance(outcome, Target):
+        return None
+    former = state.former
+    if state.outcome.hops != outcome.hops:
+        if former is not None:
+            former = replace(former, since=now)
+        elif state.model_ready is not None and state.model_ready.status is Status.TRUE:
+            former = Former(state.outcome.hops, now)
+    return former if former and former.hops != outcome.hops and former.may_serve(isvc, now) else None
+
+
+def _without_former(state: State, record: Record, target: Target, now: datetime) -> tuple[State, tuple[Effect, ...]]:
+    """The pods of before the last change are gone: the target is judged afresh by those of after it."""
+    alone = replace(target, former=())
+    afresh = replace(record, health=seed(state.isvc, timestamp(now)).health)
+    return replace(state, outcome=alone, record=afresh, former=None), (Probe(alone, 0.0),)
 
 
 def _told(state: State | None, decision: Decision) -> State | None:

@@ -70,6 +70,7 @@ class Target:
         name: the object's name.
         hops: entry first.
         policy: how it is probed.
+        former: the hops that answered before the service changed, whose pods may still serve; asked where `hops` don't answer.
     """
 
     uid: str
@@ -77,6 +78,7 @@ class Target:
     name: str
     hops: tuple[Hop, ...]
     policy: ProbePolicy
+    former: tuple[Hop, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

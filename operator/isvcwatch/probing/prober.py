@@ -6,6 +6,7 @@ import asyncio
 import functools
 import math
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol, overload
 
 import structlog
@@ -80,9 +81,10 @@ class Plan:
         timeout: seconds for each request.
         host: what the entry's connections have in common, to bound those at one address.
         unsure: whether a failure is to be explained in any case, since a verdict is being confirmed.
+        former: the servers that answered before the service changed; None once those of after it have answered.
     """
 
-    __slots__ = ("host", "ladders", "target", "timeout", "unsure")
+    __slots__ = ("former", "host", "ladders", "target", "timeout", "unsure")
 
     def __init__(self, asker: Asker, target: Target) -> None:
         self.target = target
@@ -91,6 +93,7 @@ class Plan:
         ask = self.ladders[0].models[0].ask
         self.host = ask.endpoint if ask is not None else None
         self.unsure = True
+        self.former = Plan(asker, replace(target, hops=target.former, former=())) if target.former else None
 
 
 class Prober:
@@ -115,6 +118,12 @@ class Prober:
             doubt_after: seconds without an answer after which a failure begins to be explained, and `doubt` is called.
             doubt: called at most once a hop.
         """
+        if plan.former is not None:
+            return _Either(self, plan, done, doubt_after, doubt)
+        return self.climb(plan, done, doubt_after, doubt)
+
+    def climb(self, plan: Plan, done: Done, doubt_after: float = math.inf, doubt: Callable[[], None] | None = None) -> Cancellable:
+        """Ask the hops of a plan, and no others."""
         if len(plan.ladders) == 1:
             return _Climb(self, plan, plan.ladders[0], done, doubt_after, doubt)
         return _Joint(self, plan, done, doubt_after, doubt)
@@ -369,6 +378,39 @@ class _Climb:
         if isinstance(came, ExhaustedError):
             self._prober.exhausted(came)
         return _meaning(rung, came)
+
+
+class _Either:
+    """A round of a service that is being changed: where its new pods don't answer, those of before may."""
+
+    __slots__ = ("_done", "_found", "_plan", "_prober", "_under_way")
+
+    def __init__(self, prober: Prober, plan: Plan, done: Done, doubt_after: float, doubt: Callable[[], None] | None) -> None:
+        self._prober = prober
+        self._plan = plan
+        self._done = done
+        self._found: Round | None = None
+        self._under_way = prober.climb(plan, self._came, doubt_after, doubt)
+
+    def cancel(self) -> None:
+        """Give up what is under way."""
+        self._under_way.cancel()
+
+    def _came(self, found: Round | None) -> None:
+        if found is not None and found.model_ready.status is Status.TRUE:
+            self._plan.former = None
+        if found is None or self._plan.former is None:
+            self._done(found)
+            return
+        self._found = found
+        self._under_way = self._prober.climb(self._plan.former, self._former_came)
+
+    def _former_came(self, former: Round | None) -> None:
+        if former is None or former.model_ready.status is not Status.TRUE:
+            self._done(self._found)
+            return
+        said = f"the pods of before the last change still serve: {former.model_ready.message}"
+        self._done(replace(former, model_ready=replace(former.model_ready, message=said), by_former=True))
 
 
 class _Joint:

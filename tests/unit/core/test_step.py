@@ -6,11 +6,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from isvcwatch.core.conditions import ConditionType, Status
+from isvcwatch.core.conditions import Condition, ConditionType, Status
 from isvcwatch.core.edges import Placed, Turned
 from isvcwatch.core.reasons import EventReason
 from isvcwatch.core.step import NOTHING, Gone, Probe, Rest, RoundEnded, Rules, Say, Seen, Told, decision, step
@@ -215,3 +216,86 @@ def test_a_recovery_is_told_also_where_the_service_has_moved_meanwhile_and_its_c
     notice = decision(state, RULES, NOON).notice
     assert notice is not None
     assert notice.reason is EventReason.MODEL_RECOVERED
+
+
+class TestRollOut:
+    """A change of a service's spec, such as of its model's name, while the pods of before serve."""
+
+    BEFORE = with_conditions(*saying(ALL_WELL))
+    AFTER = replace(BEFORE, annotations={"isvcwatch.dev/model-name": "another"}, resource_version="101")
+    ROLLING = Condition("PredictorReady", "True", "MinimumReplicasAvailable")
+    FAILED = Condition("PredictorReady", "False", "ProgressDeadlineExceeded")
+    DONE = Condition("PredictorReady", "True", "NewReplicaSetAvailable")
+
+    def changed(self, *kserves: Condition) -> State:
+        """The state once the change was seen."""
+        state, _ = step(None, Seen(self.BEFORE), RULES, NOON)
+        return self.after(state, Seen(self.now_saying(*kserves)), NOON)
+
+    def now_saying(self, *kserves: Condition) -> InferenceService:
+        return replace(self.AFTER, conditions=(*saying(ALL_WELL), *kserves))
+
+    @staticmethod
+    def after(state: State | None, happened: Input, now: datetime) -> State:
+        following, _ = step(state, happened, RULES, now)
+        assert following is not None
+        return following
+
+    @staticmethod
+    def target(state: State) -> Target:
+        assert isinstance(state.outcome, Target)
+        return state.outcome
+
+    def test_the_name_that_last_answered_is_asked_as_well(self) -> None:
+        target = self.target(self.changed(self.ROLLING))
+        assert [hop.model_name for hop in target.hops] == ["another"]
+        assert [hop.model_name for hop in target.former] == ["iris"]
+
+    def test_a_name_that_never_answered_is_not(self) -> None:
+        state, _ = step(None, Seen(with_conditions(*saying(round_of(NOT_READY)))), RULES, NOON)
+        assert self.target(self.after(state, Seen(self.AFTER), NOON)).former == ()
+
+    def test_what_the_pods_of_before_answer_is_the_verdict(self) -> None:
+        state = self.changed(self.ROLLING)
+        assert self.after(state, RoundEnded(self.target(state), replace(ALL_WELL, by_former=True)), NOON).former is not None
+
+    def test_once_the_new_name_has_answered_the_old_one_is_forgotten_and_nothing_begins_anew(self) -> None:
+        state = self.changed(self.ROLLING)
+        target = self.target(state)
+        state = self.after(state, RoundEnded(target, ALL_WELL), NOON)
+        assert state.former is None
+        following, effects = step(state, Seen(self.now_saying(self.DONE)), RULES, NOON)
+        assert following is not None
+        assert following.outcome is target
+        assert effects == NOTHING
+
+    def test_changed_back_there_is_nothing_to_remember(self) -> None:
+        state = self.after(self.changed(self.ROLLING), Seen(self.BEFORE), NOON)
+        assert (self.target(state).former, state.former) == ((), None)
+
+    def test_changed_again_before_the_first_change_has_answered_the_oldest_name_stays(self) -> None:
+        third = replace(self.AFTER, annotations={"isvcwatch.dev/model-name": "third"})
+        target = self.target(self.after(self.changed(self.ROLLING), Seen(third), NOON))
+        assert ([hop.model_name for hop in target.hops], [hop.model_name for hop in target.former]) == (["third"], ["iris"])
+
+    @pytest.mark.parametrize(
+        ("kserves", "minutes", "stays"),
+        [
+            (DONE, 0.3, True),  # KServe's status is of before the change
+            (DONE, 0.4, False),
+            (ROLLING, 10, True),
+            (ROLLING, 16, False),
+            (FAILED, 600, True),
+            (Condition("LatestDeploymentReady", "Unknown"), 10, True),
+            (Condition("LatestDeploymentReady", "True"), 10, False),
+        ],
+    )
+    def test_the_old_name_is_asked_for_as_long_as_its_pods_may_serve(self, kserves: Condition, minutes: float, stays: bool) -> None:
+        state, later = self.changed(kserves), NOON + timedelta(minutes=minutes)
+        target = self.target(state)
+        by_round, effects = step(state, RoundEnded(target, round_of(NOT_READY)), RULES, later)
+        assert by_round is not None
+        assert bool(self.target(by_round).former) is stays
+        assert effects == (NOTHING if stays else (Probe(replace(target, former=()), 0.0),))
+        by_change = self.after(state, Seen(replace(self.now_saying(kserves), resource_version="102")), later)
+        assert bool(self.target(by_change).former) is stays

@@ -409,3 +409,45 @@ def test_what_a_healthy_server_says_is_read_once_and_anything_else_anew() -> Non
         assert unwell is not None
         assert unwell.status is not Status.TRUE
     assert rung.read(READY) is first
+
+
+class TestRollOut:
+    """While a service is changed, the pods of before may serve: under another name, or at another address."""
+
+    NEW, OLD = "/v2/models/iris/ready", "/v2/models/before/ready"
+    UNKNOWN = Answer(404, b'{"error":"Model with name iris does not exist."}')
+    UNREADY = Answer(503, b'{"error":"Model with name before is not ready."}')
+
+    def stage(self, answers: Answers) -> Stage:
+        stage = Stage(answers)
+        stage.plan = stage.prober.plan(replace(target(hops=[hop(BASE)]), former=(replace(hop(BASE), model_name="before"),)))
+        return stage
+
+    async def test_where_the_new_name_is_not_known_yet_the_old_one_is_asked(self) -> None:
+        stage = self.stage({self.NEW: self.UNKNOWN, self.OLD: READY, "*": ALIVE})
+        found = await stage.round()
+        assert found.by_former
+        assert found.model_ready.status is Status.TRUE
+        assert found.model_ready.message.startswith("the pods of before the last change still serve: ")
+        assert {self.NEW, self.OLD} <= set(stage.asked)
+
+    async def test_where_neither_answers_it_is_the_new_one_that_is_told_of(self) -> None:
+        found = await self.stage({self.NEW: self.UNKNOWN, self.OLD: self.UNREADY, "*": ALIVE}).round()
+        assert not found.by_former
+        assert (found.model_ready.status, found.model_ready.reason) == (Status.FALSE, "ModelNotFound")
+
+    async def test_once_the_new_name_has_answered_the_old_one_is_asked_no_more(self) -> None:
+        stage = self.stage({self.NEW: READY, "*": self.UNKNOWN})
+        assert not (await stage.round()).by_former
+        stage.wire.answers[self.NEW] = self.UNKNOWN
+        assert (await stage.round()).model_ready.status is Status.FALSE
+        assert self.OLD not in stage.asked
+
+    async def test_given_up_while_the_old_one_is_asked_nothing_is_left_open(self) -> None:
+        stage = self.stage({self.NEW: self.UNKNOWN, "*": READY})
+        stage.wire.takes[self.OLD] = 1.0
+        under_way = stage.prober.start(stage.plan, lambda _: None)
+        await asyncio.sleep(0.5)
+        assert [exchange.ask.url for exchange in stage.wire.open] == [BASE + self.OLD]
+        under_way.cancel()
+        assert stage.wire.open == []

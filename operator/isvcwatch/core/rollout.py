@@ -1,0 +1,60 @@
+"""Which pods serve while a service is being changed: until the new ones are there, those of before the change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from isvcwatch.core.conditions import Status
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from isvcwatch.core.objects import InferenceService
+    from isvcwatch.core.targets import Hop
+
+DONE: Final = "NewReplicaSetAvailable"
+FAILED: Final = "ProgressDeadlineExceeded"
+"""Reasons of a Deployment's `Progressing` condition, which KServe hands on with a component's."""
+
+DEPLOYMENTS: Final = ("PredictorReady", "TransformerReady", "CanaryPredictorReady")
+"""KServe's conditions that speak of a Deployment in Standard mode."""
+
+REVISIONS: Final = ("LatestDeploymentReady", "PredictorConfigurationReady")
+"""KServe's conditions that are not True in Knative mode until the latest revision serves."""
+
+BEGINS: Final = timedelta(seconds=20)
+"""How long after a change of its spec a service's status may still tell of the roll-out before it."""
+
+LASTS: Final = timedelta(minutes=15)
+"""How long a roll-out may last that KServe does not call done: a Deployment gives up after 10 minutes, and KServe may say so late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """How a service was reached before its last change, and answered.
+
+    Attributes:
+        hops: those that answered.
+        since: when the service changed.
+    """
+
+    hops: tuple[Hop, ...]
+    since: datetime
+
+    def may_serve(self, isvc: InferenceService, now: datetime) -> bool:
+        """Whether the pods of before the change may still be those that serve: until the roll-out is done, also where it has failed."""
+        age = now - self.since
+        if any(c and c.type in DEPLOYMENTS and c.reason == FAILED for c in isvc.conditions or ()):
+            return True
+        return age < (LASTS if _is_under_way(isvc) else BEGINS)
+
+
+def _is_under_way(isvc: InferenceService) -> bool:
+    for condition in isvc.conditions or ():
+        if condition and condition.type in DEPLOYMENTS and condition.reason and condition.reason != DONE:
+            return True
+        if condition and condition.type in REVISIONS and condition.status != Status.TRUE:
+            return True
+    return False
