@@ -20,8 +20,10 @@ from isvcwatch.kube.preflight import Preflight
 from isvcwatch.kube.queue import Queue
 from isvcwatch.kube.resync import Resync
 from isvcwatch.kube.sinks.conditions import ConditionsSink
-from isvcwatch.kube.sinks.events import EventsSink
+from isvcwatch.kube.sinks.events import EventsSink, Regarding
+from isvcwatch.kube.sinks.own import OwnEvents
 from isvcwatch.kube.store import Store
+from isvcwatch.kube.vigil import Vigil
 from isvcwatch.kube.watch import Watch
 from isvcwatch.probing.addresses import AddressPolicy
 from isvcwatch.settings import OMIT
@@ -31,6 +33,7 @@ from isvcwatch.telemetry.vitals import Level, Sign, level
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
 
+    from isvcwatch.core.edges import Edge
     from isvcwatch.kube.connection import ApiConnection
     from isvcwatch.kube.store import Change
     from isvcwatch.settings import Settings
@@ -78,6 +81,9 @@ class Operator:
             self._say,
             trust=functools.partial(trusting, settings.ca_bundles),
             omit_unknown=settings.unknown_conditions == OMIT,
+            doubt_share=settings.doubt_share,
+            check_network=self._check_network,
+            subscribers=(self._tell_of_itself,),
         )
         metrics = self._engine.metrics
         self._store = Store(self._changed, self._engine.fleet.publish)
@@ -85,6 +91,9 @@ class Operator:
         budget = Budget(settings.write_rate, settings.write_burst)
         conditions = ConditionsSink(api, self._store, self._events, self._engine.fleet, metrics, budget)
         self._queue = Queue(conditions.take_turn, conditions.place)
+        pod = Regarding("v1", "Pod", *settings.pod) if settings.pod else None
+        self._own_events = OwnEvents(self._events, pod)
+        self._vigil = Vigil(*connection.endpoint(), lambda reached: self._engine.fleet.network_checked(reached=reached))
         self._preflight = Preflight(api, self._store, settings.namespaces)
         self._watch = Watch(connection, self._store, settings.namespaces, metrics)
         self._resync = Resync(api, self._store, settings.namespaces, metrics, settings.resync)
@@ -103,8 +112,9 @@ class Operator:
         stop = asyncio.Event()
         _end_by_signal(stop)
         try:
-            async with _running(engine=self._engine.run(), queue=self._queue.run(), events=self._events.run()) as parts:
-                for task in parts:
+            parts = {"engine": self._engine.run(), "queue": self._queue.run(), "events": self._events.run(), "vigil": self._vigil.run()}
+            async with _running(**parts) as tasks:
+                for task in tasks:
                     task.add_done_callback(functools.partial(self._part_ended, stop=stop))
                 kinds = await _unless_stopped(self._preflight.run(), stop)
                 if kinds is not None:
@@ -130,6 +140,12 @@ class Operator:
     def _changed(self, change: Change[Any]) -> None:
         for uid, happened in inputs(self._store, change):
             self._engine.fleet.feed(uid, happened)
+
+    def _check_network(self) -> None:
+        self._vigil.look()
+
+    def _tell_of_itself(self, edge: Edge) -> None:
+        self._own_events(edge)
 
     def _say(self, uid: str) -> None:
         self._queue.request(uid)
@@ -176,7 +192,7 @@ class Operator:
 
     def _network(self) -> Sign:
         impaired = self._engine.fleet.impaired
-        words = "most models have fallen silent at once: no model is called False for that" if impaired else "models answer"
+        words = "models or the API server have fallen silent: no model is called False for that" if impaired else "models answer"
         return Sign("network", words, Level.WARNING if impaired else Level.WELL)
 
 

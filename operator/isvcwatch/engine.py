@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from isvcwatch.client.transport import Transport
 from isvcwatch.client.transport.transport import MAX_AGE
+from isvcwatch.core.gate import SHARE, Gate
 from isvcwatch.core.step import RoundEnded, Rules
 from isvcwatch.fleet import Fleet
 from isvcwatch.probing.garbage import Garbage
@@ -18,8 +19,9 @@ from isvcwatch.telemetry.edges import log_edge
 from isvcwatch.telemetry.metrics import EngineNumbers, Metrics, ModelSample
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from isvcwatch.core.edges import Edge
     from isvcwatch.core.health import Health, Round
     from isvcwatch.core.policy import ProbePolicy
     from isvcwatch.core.targets import Target
@@ -42,6 +44,9 @@ class Engine:
         trust: makes a context that checks servers' certificates.
         max_age: seconds after which a kept connection is renewed.
         omit_unknown: leave Unknown off the objects.
+        doubt_share: part of the fleet that must fall silent at once for the watcher to doubt its own network.
+        check_network: has the watcher check its own network.
+        subscribers: take every edge, beside the log and the metrics.
         clock: the time of day.
 
     Attributes:
@@ -59,13 +64,23 @@ class Engine:
         trust: Callable[[], ssl.SSLContext] = ssl.create_default_context,
         max_age: float = MAX_AGE,
         omit_unknown: bool = False,
+        doubt_share: float = SHARE,
+        check_network: Callable[[], None] = lambda: None,
+        subscribers: Sequence[Callable[[Edge], None]] = (),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._transport = Transport(guard=addresses.objection, host_guard=addresses.host_objection, tls=trust(), max_age=max_age)
         self.metrics = Metrics(self._samples, self._counts, self._numbers)
         self.scheduler = Scheduler(Prober(self._transport, self.metrics), self._judge, self.metrics)
-        subscribers = (log_edge, self.metrics.edge)
-        self.fleet = Fleet(Rules(policy, omit_unknown), self.scheduler, say, clock, subscribers)
+        self.fleet = Fleet(
+            Rules(policy, omit_unknown),
+            self.scheduler,
+            say,
+            clock,
+            (log_edge, self.metrics.edge, *subscribers),
+            check_network=check_network,
+            gate=Gate(doubt_share),
+        )
         self._garbage = Garbage(lambda: self.scheduler.in_flight)
 
     async def run(self) -> None:

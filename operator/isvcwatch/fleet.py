@@ -54,6 +54,8 @@ class Fleet:
         clock: the time of day.
         subscribers: take every edge.
         seconds: a clock that only goes forward.
+        check_network: has the watcher check its own network; called when a model that was ready gives no answer.
+        gate: holds accusations while the watcher doubts itself.
     """
 
     def __init__(
@@ -64,6 +66,8 @@ class Fleet:
         clock: Callable[[], datetime],
         subscribers: Sequence[Callable[[Edge], None]] = (),
         seconds: Callable[[], float] = time.monotonic,
+        check_network: Callable[[], None] = lambda: None,
+        gate: Gate | None = None,
     ) -> None:
         self._rules = rules
         self._schedule = schedule
@@ -71,7 +75,8 @@ class Fleet:
         self._clock = clock
         self._subscribers = tuple(subscribers)
         self._seconds = seconds
-        self._gate = Gate()
+        self._check_network = check_network
+        self._gate = gate or Gate()
         self._states: dict[str, State] = {}
 
     def __iter__(self) -> Iterator[State]:
@@ -120,6 +125,12 @@ class Fleet:
         """How many services are probed, skipped and misconfigured."""
         return Counter(KINDS[type(state.outcome)] for state in self)
 
+    def network_checked(self, *, reached: bool) -> None:
+        """The watcher has checked its own network, and reached what is always there, or not."""
+        was = self.impaired
+        self._gate.checked(self._seconds(), self._schedule.wells, reached=reached)
+        self._say_doubt(was)
+
     def reconsider(self) -> None:
         """See whether the fleet is well again; called now and then, since nothing else looks while all is well."""
         if self.impaired:
@@ -150,15 +161,20 @@ class Fleet:
             return False
         if tracker.latest is None:
             self._gate.fell_silent(self._seconds(), self._schedule.wells)
+            self._check_network()
         return self._holds()
 
     def _holds(self) -> bool:
-        """Ask the gate, and say what has changed: each turn of the watcher's doubt is one edge."""
+        """Whether the gate holds accusations now."""
         was = self.impaired
         holds = self._gate.holds(self._seconds(), self._schedule.wells)
-        self._schedule.calm = holds
-        if holds and not was:
-            self.publish(Doubt.BEGAN)
-        elif was and not holds:
-            self.publish(Doubt.ENDED if self._gate.closed_since is None else Doubt.OUTAGE)
+        self._say_doubt(was)
         return holds
+
+    def _say_doubt(self, was: bool) -> None:
+        """Each turn of the watcher's doubt is one edge."""
+        self._schedule.calm = self.impaired
+        if self.impaired and not was:
+            self.publish(Doubt.CUT_OFF if self._gate.cut_off else Doubt.SILENCE)
+        elif was and not self.impaired:
+            self.publish(Doubt.ENDED if self._gate.closed_since is None else Doubt.OUTAGE)

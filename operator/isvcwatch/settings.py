@@ -23,6 +23,9 @@ OMIT: Final = "omit"
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOG_FORMATS: Final = ("json", "console")
 
+LEAST_SHARE: Final = 0.1
+"""Of the fleet: less may well share a node."""
+
 SLOWEST_RATE: Final = 0.1
 MOST_WRITES: Final = 1000
 """Writes a second, and at once: beyond what an API server takes from one client."""
@@ -55,6 +58,8 @@ class Settings:
         resync: seconds between two complete lists of what is watched.
         write_rate: most status writes a second over all services, and most Events.
         write_burst: how many writes may go out at once, after a time with fewer.
+        doubt_share: part of the fleet that must fall silent at once for the watcher to doubt its own network; 1 for all of it.
+        pod: namespace, name and UID of the pod that it runs in; None where that is not known.
         allow_cidrs: ranges that targets may be in, whatever they are.
         ca_bundles: files of certificates in PEM, of authorities that are trusted beside the system's.
         http_host: address that /livez, /readyz and /metrics are served at.
@@ -71,6 +76,8 @@ class Settings:
     resync: float = 60.0
     write_rate: float = 20.0
     write_burst: int = 100
+    doubt_share: float = 0.5
+    pod: tuple[str, str, str] | None = None
     allow_cidrs: tuple[IPv4Network | IPv6Network, ...] = ()
     ca_bundles: tuple[str, ...] = ()
     http_host: str = "127.0.0.1"
@@ -147,6 +154,21 @@ def burst(text: str) -> int:
     return int(text)
 
 
+def share(text: str) -> float:
+    """A part of a whole."""
+    if not re.fullmatch(r"(?:0?\.\d{1,4}|[01](?:\.\d{0,4})?)", text.strip()) or not LEAST_SHARE <= float(text) <= 1:
+        raise ValueError(f"write a part from {LEAST_SHARE:g} to 1, such as 0.5")
+    return float(text)
+
+
+def pod(text: str) -> tuple[str, str, str]:
+    """A pod, by namespace, name and UID."""
+    parts = text.strip().split("/")
+    if len(parts) != 3 or not all(re.fullmatch(r"[a-z0-9.-]{1,253}", part) for part in parts):  # noqa: PLR2004
+        raise ValueError("write NAMESPACE/NAME/UID, as the downward API gives them")
+    return parts[0], parts[1], parts[2]
+
+
 def network(text: str) -> IPv4Network | IPv6Network:
     """A range of addresses."""
     try:
@@ -219,6 +241,8 @@ RUN_OPTIONS: Final = (
     Option("resync", "SECONDS", "time between two complete lists of what is watched (default 60)", _duration_from(1.0)),
     Option("write-rate", "N", "most status writes a second, each one reconcile of KServe's, and most Events (default 20)", rate),
     Option("write-burst", "N", "how many of them may go out at once (default 100)", burst),
+    Option("doubt-share", "SHARE", "part of the models that must fall silent at once for it to doubt its own network (default 0.5)", share),
+    Option("pod", "NAMESPACE/NAME/UID", "the pod that it runs in, for Events about the watcher itself", pod),
     Option("allow-cidr", "CIDR", "range that targets may be in, whatever it is; may be repeated", network, many=True),
     CA_BUNDLE,
     Option("http-bind", "HOST:PORT", "where /livez, /readyz and /metrics are served (default 127.0.0.1:8080)", bind),

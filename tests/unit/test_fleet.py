@@ -217,10 +217,14 @@ class Doubting:
 
     def __init__(self) -> None:
         self.now = 0.0
+        self.checks = 0
         self.schedule = FakeSchedule()
-        self.fleet = Fleet(Rules(DEFAULTS), self.schedule, lambda _: None, lambda: NOON, (log_edge,), lambda: self.now)
+        self.fleet = Fleet(Rules(DEFAULTS), self.schedule, lambda _: None, lambda: NOON, (log_edge,), lambda: self.now, self.check)
         for number in range(self.COUNT):
             self.fleet.feed(str(number), Seen(isvc(uid=str(number), name=f"m{number}", conditions=saying(ALL_WELL))))
+
+    def check(self) -> None:
+        self.checks += 1
 
     def find(self, found: Round, rounds: int = 3, count: int = COUNT) -> None:
         for _ in range(rounds):
@@ -253,6 +257,31 @@ class TestSelfDoubt:
         assert not doubting.schedule.calm
         assert doubting.accused == 0
         assert [line["event"] for line in lines] == ["watcher_recovered"]
+
+    def test_a_few_are_not_accused_either_while_the_watcher_can_not_reach_what_is_always_there(self) -> None:
+        doubting = Doubting()
+        doubting.schedule.wells = 1000
+        with capture_logs() as lines:
+            doubting.find(ALL_REFUSED, rounds=1, count=2)
+            assert doubting.checks == 2
+            doubting.fleet.network_checked(reached=False)
+            doubting.fleet.network_checked(reached=False)
+            doubting.find(ALL_REFUSED, count=2)
+            assert doubting.accused == 0
+            doubting.fleet.network_checked(reached=True)
+            doubting.find(ALL_REFUSED, count=2)
+        assert doubting.accused == 2
+        assert [line["event"] for line in lines if line["event"] != "transition"] == ["watcher_impaired", "watcher_recovered"]
+
+    def test_a_network_that_stays_away_does_not_keep_an_outage_from_being_told(self) -> None:
+        doubting = Doubting()
+        doubting.find(ALL_REFUSED, rounds=1, count=2)
+        doubting.fleet.network_checked(reached=False)
+        doubting.now += 300
+        doubting.find(ALL_REFUSED, count=2)
+        doubting.fleet.network_checked(reached=False)
+        assert doubting.accused == 2
+        assert not doubting.fleet.impaired
 
     def test_an_outage_that_lasts_is_told_of_all(self) -> None:
         doubting = Doubting()

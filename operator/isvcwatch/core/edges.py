@@ -41,12 +41,14 @@ class Turned:
 class Doubt(StrEnum):
     """Whether the watcher doubts its own network has changed."""
 
-    BEGAN = "watcher_impaired"
+    CUT_OFF = "cut_off"
+    """The watcher's own checks say that its network is gone: no model is accused of silence."""
+    SILENCE = "silence"
     """Most of the fleet has fallen silent at once: no model is accused of silence."""
-    OUTAGE = "mass_outage"
+    OUTAGE = "outage"
     """That has lasted so long that it is told all the same."""
-    ENDED = "watcher_recovered"
-    """Some answer again."""
+    ENDED = "ended"
+    """Some answer again, or the watcher's own checks do."""
 
 
 @dataclass(frozen=True, slots=True)

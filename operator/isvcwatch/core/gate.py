@@ -57,13 +57,18 @@ class _Fall:
 class Gate:
     """Decides whether an accusation is to be held.
 
-    It is told of targets that fall silent, each once; of those that are well only how many rounds were, since nearly all are.
+    It is told of targets that fall silent, each once; of those that are well only how many rounds were, since nearly all are; and of what
+    the watcher's own checks of its network find.
 
     Attributes:
+        share: part of the latest targets asked that must have fallen silent: more than this is held.
         closed_since: when it began to hold; None while it doesn't.
+        cut_off: whether it holds since the watcher's own checks fail.
     """
 
+    share: float = SHARE
     closed_since: float | None = None
+    cut_off: bool = False
     _falls: deque[_Fall] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     _wells_at_closing: int = 0
     _told: bool = False
@@ -82,10 +87,23 @@ class Gate:
         """
         self._falls.append(_Fall(now, wells))
 
+    def checked(self, now: float, wells: int, *, reached: bool) -> None:
+        """The watcher has checked its own network.
+
+        Args:
+            now: seconds.
+            wells: rounds that were well so far, over all targets.
+            reached: whether it has reached what is always there.
+        """
+        if reached and self.cut_off:
+            self._open()
+        elif not reached and self.closed_since is None:
+            self.closed_since, self._wells_at_closing, self.cut_off = now, wells, True
+
     def holds(self, now: float, wells: int) -> bool:
         """Whether no model may be accused of silence now.
 
-        It closes once more than `SHARE` of the latest `LEAST` targets or more have fallen silent, and by more than chance brings about:
+        It closes once more than `share` of the latest `LEAST` targets or more have fallen silent, and by more than chance brings about:
         all of ten, two thirds of eighty. It opens again when as many rounds are
         well, and after `LONGEST` seconds in any case.
 
@@ -106,6 +124,7 @@ class Gate:
 
     def _open(self) -> None:
         self.closed_since = None
+        self.cut_off = False
         self._told = False
         self._falls.clear()
 
@@ -115,7 +134,7 @@ class Gate:
             if now - fall.at > WINDOW:
                 return False
             asked = fallen + wells - fall.wells
-            if asked >= LEAST and fallen >= asked * (SHARE + MARGIN / math.sqrt(asked)):
+            if asked >= LEAST and fallen >= asked * min(self.share + MARGIN / math.sqrt(asked), 1.0):
                 return True
         return False
 

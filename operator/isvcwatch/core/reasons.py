@@ -60,6 +60,9 @@ class EventReason(StrEnum):
     MODEL_UNREADY = "ModelUnready"
     MODEL_RECOVERED = "ModelRecovered"
     MODEL_UNKNOWN = "ModelUnknown"
+    WATCHER_IMPAIRED = "WatcherImpaired"
+    WATCHER_RECOVERED = "WatcherRecovered"
+    MASS_OUTAGE = "MassOutage"
 
 
 MEANINGS: Final[dict[Reason, str]] = {

@@ -56,6 +56,11 @@ class ApiConnection:
                 addresses.append(ip_address(text))
         return addresses
 
+    def endpoint(self) -> tuple[str, int]:
+        """Host and port of the API server."""
+        parts = urlsplit(self.server)
+        return parts.hostname or "", parts.port or (80 if parts.scheme == "http" else 443)
+
     async def close(self) -> None:
         """Close the connections of our own calls; kopf closes its own."""
         await self.client.close()

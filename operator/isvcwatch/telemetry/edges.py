@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+HELD: Final = "no model is called False for its silence until some answer, or minutes have passed"
+
 DOUBTS: Final = {
-    Doubt.BEGAN: ("error", {"why": "most models have fallen silent at once", "so": "none is called False for that until some answer"}),
-    Doubt.OUTAGE: ("warning", {"why": "most models have been silent for minutes", "so": "verdicts are given again"}),
-    Doubt.ENDED: ("warning", {"so": "verdicts are given again"}),
+    Doubt.CUT_OFF: ("error", "watcher_impaired", {"why": "the API server can't be reached either", "so": HELD}),
+    Doubt.SILENCE: ("error", "watcher_impaired", {"why": "most models have fallen silent at once", "so": HELD}),
+    Doubt.OUTAGE: ("warning", "mass_outage", {"why": "models have been silent for minutes", "so": "verdicts are given again"}),
+    Doubt.ENDED: ("warning", "watcher_recovered", {"so": "verdicts are given again"}),
 }
 
 
@@ -47,7 +50,7 @@ def log_edge(edge: Edge) -> None:
             if reason is not Reason.NO_ADDRESS:  # every new service passes through that
                 log.info("left_alone", namespace=isvc.namespace, name=isvc.name, reason=reason, why=message)
         case Doubt():
-            level, fields = DOUBTS[edge]
-            getattr(log, level)(edge.value, **fields)
+            level, event, fields = DOUBTS[edge]
+            getattr(log, level)(event, **fields)
         case Failed(uid, error):
             log.error("object_failed", uid=uid, exc_info=error)

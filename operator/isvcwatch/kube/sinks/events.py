@@ -1,4 +1,4 @@
-"""Records Events on InferenceServices by `events.k8s.io/v1`: one for each turn of a verdict, however often it is told."""
+"""Records Events by `events.k8s.io/v1`: one for each turn of a verdict or of the watcher's own doubt, however often it is told."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from isvcwatch.core.decide import Notice
     from isvcwatch.core.objects import InferenceService
+    from isvcwatch.core.reasons import EventReason
     from isvcwatch.kube.api import Api
 
 log = structlog.get_logger(__name__)
@@ -51,6 +52,23 @@ CALLS: Final = 8
 
 TRIES: Final = 8
 """Over some minute; an Event is news, and soon isn't."""
+
+
+@dataclass(frozen=True, slots=True)
+class Regarding:
+    """The object that an Event is about."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str = ""
+
+    def reference(self) -> dict[str, str]:
+        """As the API takes it."""
+        fields = {"apiVersion": self.api_version, "kind": self.kind, "namespace": self.namespace, "name": self.name, "uid": self.uid}
+        return fields | ({"resourceVersion": self.resource_version} if self.resource_version else {})
 
 
 class EventCounter(Protocol):
@@ -86,7 +104,7 @@ class EventsSink:
         self._metrics = metrics
         self._clock = clock
         self._budget = budget or Budget()
-        self._lanes: dict[str, deque[tuple[InferenceService, Notice]]] = {}
+        self._lanes: dict[str, deque[dict[str, Any]]] = {}
         self._waiting = 0
         self._new = asyncio.Event()
         self._calls = asyncio.Semaphore(CALLS)
@@ -99,12 +117,21 @@ class EventsSink:
         return not self._lanes
 
     def record(self, isvc: InferenceService, notice: Notice) -> None:
-        """Record an Event soon; where too many wait already, or the object has said too much, it is lost, and counted."""
-        if self._waiting >= WAITING or not self._allowed(isvc.uid):
-            self._metrics.event(notice.reason, "lost")
+        """Record an Event about a service soon; where too many wait already, or the object has said too much, it is lost, and counted."""
+        about = Regarding("serving.kserve.io/v1beta1", "InferenceService", isvc.namespace, isvc.name, isvc.uid, isvc.resource_version)
+        turn = f"{ConditionType.MODEL_READY}|{notice.status}|{notice.since}"
+        self._put(about, notice.reason, f"{notice.cause}: {notice.message}", turn, warning=notice.status is not Status.TRUE)
+
+    def tell(self, about: Regarding, reason: EventReason, note: str, *, warning: bool) -> None:
+        """Record an Event about another object soon; likewise."""
+        self._put(about, reason, note, f"{reason}|{self._clock().isoformat()}", warning=warning)
+
+    def _put(self, about: Regarding, reason: str, note: str, turn: str, *, warning: bool) -> None:
+        if self._waiting >= WAITING or not self._allowed(about.uid):
+            self._metrics.event(reason, "lost")
             return
         self._waiting += 1
-        self._lanes.setdefault(isvc.namespace, deque()).append((isvc, notice))
+        self._lanes.setdefault(about.namespace, deque()).append(self._event(about, reason, note, turn, warning=warning))
         self._new.set()
 
     async def run(self) -> None:
@@ -131,35 +158,35 @@ class EventsSink:
         """Record what waits in one namespace."""
         lane = self._lanes[namespace]
         while lane:
-            isvc, notice = lane[0]
+            event = lane[0]
             try:
-                await self._record(isvc, notice)
+                await self._record(event)
             except Exception:  # a bug that one Event brings out must not cost the others theirs
-                log.exception("event_not_recorded", namespace=isvc.namespace, name=isvc.name, reason=notice.reason)
+                log.exception("event_not_recorded", **_said(event))
             lane.popleft()
             self._waiting -= 1
         del self._lanes[namespace]
 
-    async def _record(self, isvc: InferenceService, notice: Notice) -> None:
-        body = self._event(isvc, notice)
+    async def _record(self, event: dict[str, Any]) -> None:
+        reason = event["reason"]
         for attempt in range(1, TRIES + 1):
             try:
                 await self._budget.take()
                 async with self._calls:
-                    await self._api.create(EVENTS, isvc.namespace, body)
+                    await self._api.create(EVENTS, event["metadata"]["namespace"], event)
             except errors.ConflictError:
-                self._metrics.event(notice.reason, "repeated")
+                self._metrics.event(reason, "repeated")
                 return
             except errors.UnavailableError as error:
                 if attempt < TRIES:
                     await asyncio.sleep(pause(attempt, error.retry_after))
             except errors.KubeError as error:
-                log.error("event_not_recorded", namespace=isvc.namespace, name=isvc.name, reason=notice.reason, why=str(error))  # noqa: TRY400
+                log.error("event_not_recorded", why=str(error), **_said(event))  # noqa: TRY400
                 break
             else:
-                self._metrics.event(notice.reason, "created")
+                self._metrics.event(reason, "created")
                 return
-        self._metrics.event(notice.reason, "lost")
+        self._metrics.event(reason, "lost")
 
     def _allowed(self, uid: str) -> bool:
         """Whether the object may say one more."""
@@ -175,32 +202,29 @@ class EventsSink:
         bucket.left -= 1
         return True
 
-    def _event(self, isvc: InferenceService, notice: Notice) -> dict[str, Any]:
+    def _event(self, about: Regarding, reason: str, note: str, turn: str, *, warning: bool) -> dict[str, Any]:
         return {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            "metadata": {"name": _event_name(isvc, notice), "namespace": isvc.namespace},
-            "type": "Normal" if notice.status is Status.TRUE else "Warning",
-            "reason": str(notice.reason),
+            "metadata": {"name": _event_name(about, turn), "namespace": about.namespace},
+            "type": "Warning" if warning else "Normal",
+            "reason": str(reason),
             "action": ACTION,
-            "note": one_line(f"{notice.cause}: {notice.message}", NOTE_LIMIT),
+            "note": one_line(note, NOTE_LIMIT),
             "eventTime": _micro_time(self._clock()),
             "reportingController": CONTROLLER,
             "reportingInstance": self._instance,
-            "regarding": {
-                "apiVersion": "serving.kserve.io/v1beta1",
-                "kind": "InferenceService",
-                "namespace": isvc.namespace,
-                "name": isvc.name,
-                "uid": isvc.uid,
-                "resourceVersion": isvc.resource_version,
-            },
+            "regarding": about.reference(),
         }
 
 
-def _event_name(isvc: InferenceService, notice: Notice) -> str:
-    turn = f"{isvc.uid}|{ConditionType.MODEL_READY}|{notice.status}|{notice.since}"
-    return f"{isvc.name[:200]}.{hashlib.sha256(turn.encode()).hexdigest()[:16]}"
+def _said(event: dict[str, Any]) -> dict[str, str]:
+    """What the log says of an Event."""
+    return {"namespace": event["metadata"]["namespace"], "name": event["regarding"]["name"], "reason": event["reason"]}
+
+
+def _event_name(about: Regarding, turn: str) -> str:
+    return f"{about.name[:200]}.{hashlib.sha256(f'{about.uid}|{turn}'.encode()).hexdigest()[:16]}"
 
 
 def _micro_time(moment: datetime) -> str:
