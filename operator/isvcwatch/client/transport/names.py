@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import queue
 import random
 import socket
 import threading
 import time
+from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
@@ -32,8 +32,14 @@ MISSING: Final = 2.0
 THREADS: Final = 8
 """Lookups of own hosts at once; a thread is held for as long as the resolver hangs (by default 10 s and more)."""
 
-THREADS_FOR_OTHERS: Final = 2
+EACH: Final = 2
+"""Lookups at once of own hosts in one namespace: a Service of type ExternalName leads to a name server that is somebody's and may hang."""
+
+THREADS_FOR_OTHERS: Final = 4
 """Lookups at once of hosts that are not the asker's own, whose name servers may be anybody's: they hold up none but one another."""
+
+EACH_OF_OTHERS: Final = 1
+"""Lookups at once of those under one domain."""
 
 WAITING: Final = 20_000
 """Lookups that may wait for a thread."""
@@ -72,7 +78,7 @@ class Names:
         self._lookup = lookup or system_lookup
         self._clock = clock
         self._entries: dict[tuple[str, bool], _Known] = {}
-        self._own, self._others = _Threads(THREADS), _Threads(THREADS_FOR_OTHERS)
+        self._own, self._others = _Threads(THREADS, EACH), _Threads(THREADS_FOR_OTHERS, EACH_OF_OTHERS)
         self._swept = clock()
 
     def known(self, host: str, *, own: bool = True) -> tuple[str, ...]:
@@ -142,7 +148,7 @@ class Names:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(self._arrived, host, entry, found)
 
-        if not (self._own if own else self._others).do(work):
+        if not (self._own if own else self._others).do(party_of(host, own=own), work):
             hung = ResolverError("too many names wait to be looked up: the resolver hangs", Phase.NAME)
             loop.call_soon(self._arrived, host, entry, hung)
 
@@ -171,35 +177,78 @@ class Names:
 
 
 class _Threads:
-    """A few daemon threads: `ThreadPoolExecutor`'s are joined at exit, and a hung lookup would hold up the process's end."""
+    """A few daemon threads: `ThreadPoolExecutor`'s are joined at exit, and a hung lookup would hold up the process's end.
 
-    def __init__(self, most: int) -> None:
+    Args:
+        most: threads.
+        each: how many of them one party may hold at once; parties that wait take turns.
+    """
+
+    def __init__(self, most: int, each: int) -> None:
         self._most = most
-        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._count = 0
-        self._idle = threading.Semaphore(0)
+        self._each = each
+        self._changed = threading.Condition()
+        self._lanes: OrderedDict[str, deque[Callable[[], None]]] = OrderedDict()
+        self._held: Counter[str] = Counter()
+        self._waiting = self._threads = self._idle = 0
+        self._closed = False
 
-    def do(self, work: Callable[[], None]) -> bool:
-        """Have it done soon; False where too much waits already."""
-        if self._work.qsize() >= WAITING:
-            return False
-        self._work.put(work)
-        if not self._idle.acquire(blocking=False) and self._count < self._most:
-            self._count += 1
-            threading.Thread(target=self._run, name=f"names-{self._count}", daemon=True).start()
+    def do(self, party: str, work: Callable[[], None]) -> bool:
+        """Have a party's work done soon; False where too much waits already."""
+        with self._changed:
+            if self._waiting >= WAITING:
+                return False
+            self._waiting += 1
+            self._lanes.setdefault(party, deque()).append(work)
+            if self._idle:
+                self._changed.notify()
+            elif self._threads < self._most:
+                self._threads += 1
+                threading.Thread(target=self._run, name=f"names-{self._threads}", daemon=True).start()
         return True
 
     def close(self) -> None:
-        for _ in range(self._count):
-            self._work.put(None)
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
     def _run(self) -> None:
-        while True:
-            work = self._work.get()
-            if work is None:
-                return
+        while (taken := self._take()) is not None:
+            party, work = taken
             work()
-            self._idle.release()
+            with self._changed:
+                self._held[party] -= 1
+                if not self._held[party]:
+                    del self._held[party]
+
+    def _take(self) -> tuple[str, Callable[[], None]] | None:
+        """The next work, once there is any; None once all is closed."""
+        with self._changed:
+            while not self._closed:
+                party = next((party for party in self._lanes if self._held[party] < self._each), None)
+                if party is not None:
+                    return party, self._begin(party)
+                self._idle += 1
+                self._changed.wait()
+                self._idle -= 1
+        return None
+
+    def _begin(self, party: str) -> Callable[[], None]:
+        lane = self._lanes[party]
+        work = lane.popleft()
+        if lane:
+            self._lanes.move_to_end(party)
+        else:
+            del self._lanes[party]
+        self._waiting -= 1
+        self._held[party] += 1
+        return work
+
+
+def party_of(host: str, *, own: bool) -> str:
+    """Who may be behind a name's answers: of a Service the namespace, of any other host the domain."""
+    labels = host.rstrip(".").split(".")
+    return ".".join(labels[1:2] if own else labels[-2:])
 
 
 def is_address(host: str) -> bool:

@@ -296,6 +296,25 @@ class TestNames:
             assert {type(outcome) for outcome in await waiting} == {ResolverError}
             hung.set()
 
+    @pytest.mark.parametrize(
+        ("own", "crowd", "single"), [(True, "x{}.full.svc", "iris.models.svc"), (False, "x{}.full.example", "iris.net")]
+    )
+    async def test_a_namespace_or_a_domain_whose_names_hang_holds_up_no_other(self, own: bool, crowd: str, single: str) -> None:
+        hung = threading.Event()
+
+        def lookup(host: str) -> list[str]:
+            if "full" in host:
+                hung.wait(5)
+            return ["127.0.0.1"]
+
+        async with serving() as server, carrying(Transport(names=Names(lookup))) as transport:
+            names = [f"http://{crowd.format(n)}:{server.port}/" for n in range(100)]
+            waiting = asyncio.gather(*(transport.get(name, 0.3, own_host=own) for name in names), return_exceptions=True)
+            await asyncio.sleep(0.02)
+            assert (await transport.get(f"http://{single}:{server.port}/", 0.2, own_host=own)).status == 200
+            assert {type(outcome) for outcome in await waiting} == {ResolverError}
+            hung.set()
+
     async def test_a_name_that_need_not_be_looked_up_is_not(self) -> None:
         asked: list[str] = []
 
