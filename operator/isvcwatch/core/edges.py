@@ -1,4 +1,4 @@
-"""Edges: what is worth a line, a count or an alert. Values that whoever wants to know subscribes to."""
+"""Edges: the changes that are worth a log line, a count or an alert. Logs and metrics subscribe to them."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Turned:
     """A verdict has changed, in its status or in its reason.
 
     Attributes:
-        isvc: of which service.
-        condition: which of the three.
-        before: the verdict before; None where this is the first.
+        isvc: the service.
+        condition: the condition whose verdict has changed.
+        before: the verdict before; None if this is the first one.
         after: the verdict now.
     """
 
@@ -39,19 +39,19 @@ class Turned:
 
 
 class Doubt(StrEnum):
-    """Whether the watcher doubts its own network has changed."""
+    """The watcher has begun or ceased to doubt its own network."""
 
     BEGAN = "watcher_impaired"
-    """Most of the fleet has fallen silent at once: no model is accused of silence."""
+    """Most of the fleet has stopped answering at once; no model is reported as down for that."""
     OUTAGE = "mass_outage"
-    """That has lasted so long that it is told all the same."""
+    """Most of the fleet has not answered for so long that the models are reported as down after all."""
     ENDED = "watcher_recovered"
-    """Some answer again."""
+    """Enough models answer again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A bug has shown itself in what happened to one service; the service stays as it was."""
+    """An unexpected exception was raised while one service's input was handled; the service's state stays as it was."""
 
     uid: str
     error: Exception
