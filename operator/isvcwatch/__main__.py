@@ -1,4 +1,4 @@
-"""`python -m isvcwatch`."""
+"""Runs the command line as `python -m isvcwatch`."""
 
 from isvcwatch.cli import main
 

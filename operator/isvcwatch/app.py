@@ -50,24 +50,24 @@ STALE_LISTS: Final = 10
 """Periods without a complete list after which the process is not live, unless the API server itself stands in the way."""
 
 STALE_WRITES: Final = 180.0
-"""Seconds in which no write has begun or ended although some wait, after which the process is not live: a call takes 30 at most."""
+"""Seconds in which no write has begun or ended although some wait, after which the process is not live: a call takes at most 30."""
 
 BLOCKED: Final = 1.0
-"""Seconds for which the loop was blocked that are told, for as long as `LATELY`: what was heard meanwhile is not judged."""
+"""Seconds of a blocked event loop beyond which /readyz warns of it; answers that came in meanwhile are not judged."""
 
 LATELY: Final = 60.0
-"""Seconds."""
+"""Seconds for which /readyz goes on warning of a blocked event loop."""
 
 FLUSH: Final = 5.0
 """Seconds in which the last writes and Events go out; a pod has 30 until it is killed."""
 
 
 class EndedError(Exception):
-    """A part has ended that must not, so the process ends too, for the kubelet to start it anew."""
+    """A part that must keep running has ended. The process then ends as well, so that the kubelet restarts it."""
 
 
 class Operator:
-    """The operator's parts, joined. Nothing here decides anything."""
+    """Joins the operator's parts. Makes no decision itself."""
 
     def __init__(self, settings: Settings, connection: ApiConnection) -> None:
         self._settings = settings
@@ -130,7 +130,7 @@ class Operator:
         log.info("ended")
 
     async def _flush(self) -> None:
-        """What was decided goes out; what doesn't in time is decided again by the next process."""
+        """Send out the writes and Events that are due. The next process decides again on any that don't go out in time."""
         began = asyncio.get_running_loop().time()
         written = await self._queue.flush(FLUSH)
         told = await self._events.flush(max(FLUSH - (asyncio.get_running_loop().time() - began), 0.1))
@@ -151,14 +151,14 @@ class Operator:
         self._queue.request(uid)
 
     def _part_ended(self, task: asyncio.Task[None], stop: asyncio.Event) -> None:
-        """A loop that has ended by itself is a bug: say so, and end, for the kubelet to start anew."""
+        """Log that a part has ended by itself, which is a bug, and end the process, so that the kubelet restarts it."""
         if not task.cancelled():
             self._ended = task.get_name()
             log.error("part_ended", part=self._ended, exc_info=task.exception())
             stop.set()
 
     def _signs(self) -> list[Sign]:
-        """How the process is at this moment."""
+        """The process's signs of life at this moment."""
         return [self._parts(), self._first_list(), self._lists(), self._scheduler(), self._loop(), self._writes(), self._network()]
 
     def _parts(self) -> Sign:
@@ -198,7 +198,7 @@ class Operator:
 
 @contextlib.asynccontextmanager
 async def _running(**parts: Coroutine[None, None, None]) -> AsyncIterator[list[asyncio.Task[None]]]:
-    """Tasks for as long as the block runs: made before kopf starts, since kopf cancels every task that comes after it."""
+    """Run tasks for as long as the block runs. They are made before kopf starts, since kopf cancels every task that is made after it."""
     tasks = [asyncio.create_task(part, name=name) for name, part in parts.items()]
     try:
         yield tasks
@@ -209,13 +209,13 @@ async def _running(**parts: Coroutine[None, None, None]) -> AsyncIterator[list[a
 
 
 def _end_by_signal(stop: asyncio.Event) -> None:
-    """End in order on SIGINT and SIGTERM. Done again once kopf has taken them for itself."""
+    """End in order on SIGINT and SIGTERM. Called again once kopf has installed its own handlers for these signals."""
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
 async def _unless_stopped(work: Coroutine[None, None, T], stop: asyncio.Event) -> T | None:
-    """The work's result, or None where the process was told to end first."""
+    """The work's result, or None if the process was told to end first."""
     doing, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
     await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()

@@ -1,4 +1,4 @@
-"""`isvcwatch check`: what a server is, which models it has, and the operator's own questions and readings for it, by hand."""
+"""`isvcwatch check`: asks one server what the operator would ask it, and reports what it is, which models it has, and its health."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ EXHAUSTED: Final = Finding(Status.UNKNOWN, Reason.PROBE_FAILED, "this machine ha
 RUNGS: Final = {Question.SERVER_LIVE: "server live", Question.SERVER_READY: "server ready", Question.MODEL_READY: "model ready"}
 
 MOST_MODELS: Final = 16
-"""Models that are asked about where none is named."""
+"""How many of the server's models are asked about if the command names none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One question's answer.
+    """The answer to one question.
 
     Attributes:
         question: what was asked.
@@ -51,15 +51,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that was found out.
+    """All that was found out about a server.
 
     Attributes:
         url: the base URL.
-        server: what the server is; empty where it was not asked, or nobody here knows it.
+        server: the server's product name; empty if it was not asked, or was not recognised.
         protocol: the protocol it was asked by; empty where there is none.
-        models: the names that it lists; None where it has no list.
+        models: the names of the models that it lists; None if it has no list.
         replies: each question's answer.
-        note: what to do, where that is not in a reply.
+        note: advice on what to do, where no reply gives it.
     """
 
     url: str
@@ -70,14 +70,14 @@ class Report:
     note: str = ""
 
     def verdict(self) -> Status:
-        """True where the highest rung that can be asked is."""
+        """False if any answer is False, else the status of the last question that the protocol has a route for."""
         asked = [reply.finding for reply in self.replies if reply.finding.reason != Reason.NO_SUCH_ROUTE]
         if any(finding.status is Status.FALSE for finding in asked):
             return Status.FALSE
         return asked[-1].status if asked else Status.UNKNOWN
 
     def text(self) -> str:
-        """For people."""
+        """The report as text for people."""
         head = [f"{self.url} is {self.server}, asked by {self.protocol}."] if self.server else []
         if self.models is not None:
             head.append(f"It lists {', '.join(self.models) or 'no model'}.")
@@ -95,7 +95,7 @@ class Report:
         return "\n\n".join(filter(None, parts))
 
     def json(self) -> str:
-        """For programs."""
+        """The report as JSON for programs."""
         return json.dumps(
             {
                 "url": self.url,
@@ -127,7 +127,7 @@ async def check(
     timeout: float,  # noqa: ASYNC109 -- for each request
     ca_bundles: Sequence[str] = (),
 ) -> Report:
-    """Ask all that there is to ask.
+    """Ask a server all the questions that its protocol has.
 
     Args:
         url: the base URL.
@@ -143,7 +143,7 @@ async def check(
     if base.userinfo:
         raise ValueError("write the URL without a user name or password: check sends no credentials")
     if model is not None:
-        named(protocol or "v1").path(Question.MODEL_READY, model)  # says what is wrong with the name
+        named(protocol or "v1").path(Question.MODEL_READY, model)  # raises ValueError for a name that can't be used
     if protocol is not None:
         named(protocol)
     transport = Transport(guard=AddressPolicy(anywhere=True).objection, tls=trusting(ca_bundles) if ca_bundles else None)
@@ -157,7 +157,7 @@ async def check(
 
 
 class _Checking:
-    """One check: where, and how long a request may take."""
+    """One check of one server."""
 
     def __init__(self, transport: Transport, url: str, timeout: float) -> None:
         self._transport = transport
@@ -165,13 +165,13 @@ class _Checking:
         self._timeout = timeout
 
     async def by(self, protocol: str, models: Sequence[str], server: Recognised | None = None) -> Report:
-        """Ask by a protocol: the server's health, and each model's."""
+        """Ask for the server's health and each model's by the given protocol."""
         replies = [await self._reply(protocol, question) for question in (Question.SERVER_LIVE, Question.SERVER_READY)]
         replies += [await self._reply(protocol, Question.MODEL_READY, model) for model in models]
         return Report(self._url, server.server if server else "", protocol, server.models if server else None, replies)
 
     async def found_out(self, model: str | None) -> Report:
-        """Ask the server what it is, and then by that."""
+        """Find out what the server is, and then ask it by the protocol that it speaks."""
         interview = Interview()
         server = await self._interviewed(interview)
         if server is not None:
@@ -200,7 +200,7 @@ class _Checking:
             return found
 
     async def _reply(self, protocol: str, question: Question, model: str = "") -> Row:
-        """One question, and what came of it."""
+        """Ask one question."""
         rung = Rung(self._transport, Hop(Component.PREDICTOR, self._url, protocol, model, own_host=True), question)
         if rung.known is not None:
             return Row(question, rung.known, None, model)

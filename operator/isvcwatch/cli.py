@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 EXIT_READY: Final = 0
 EXIT_NOT_READY: Final = 1
 EXIT_UNKNOWN: Final = 2
-"""Also what a wrong command line ends with."""
+"""The exit code for Unknown, and also for a command line that can't be parsed."""
 
 RUN_NEEDS: Final = "run and explain need the operator's libraries: pip install 'isvcwatch[operator]'"
 

@@ -1,4 +1,4 @@
-"""The probing side, joined: transport, scheduler, prober, fleet, metrics. It knows no API server: whoever watches one feeds it."""
+"""Joins the probing side: transport, scheduler, prober, fleet, metrics. It knows no API server; its caller feeds it what happens."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ DOUBT: Final = 1.0
 
 
 class Engine:
-    """Probes what it is told of, and asks for a write where a verdict is not what an object says.
+    """Probes the services that it is told of, and asks for a write where an object's conditions differ from the verdicts.
 
     Made inside the event loop that it runs on.
 
     Args:
         policy: how services are probed that don't say otherwise.
         addresses: which addresses may be connected to.
-        say: takes the UID of a service of which the object does not say what is held to be so.
+        say: takes the UID of each service whose object does not show the current verdicts.
         trust: makes a context that checks servers' certificates.
         max_age: seconds after which a kept connection is renewed.
         omit_unknown: leave Unknown off the objects.
@@ -50,9 +50,9 @@ class Engine:
         clock: the time of day.
 
     Attributes:
-        fleet: is fed what happens to services, and knows what is to be said about them.
-        scheduler: whose turn it is.
-        metrics: all that is measured.
+        fleet: holds every service's state, takes what happens to it, and knows what to write about it.
+        scheduler: starts each target's rounds when they are due.
+        metrics: counts and measures what the engine does.
     """
 
     def __init__(

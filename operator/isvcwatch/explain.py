@@ -1,4 +1,4 @@
-"""`isvcwatch explain`: what would be probed, which field each value came from, and what is only a guess."""
+"""`isvcwatch explain`: shows what would be probed, which field each value came from, and which values are only a guess."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
     from isvcwatch.settings import Settings
 
 NAMESPACE: Final = "default"
-"""Where an object of a file is that names none."""
+"""The namespace of an object in a file that names none, as with kubectl."""
 
 RUNTIMES: Final = frozenset({"ServingRuntime", "ClusterServingRuntime"})
 
 
 class FileError(Exception):
-    """A file that can't be used; its text says which, and why."""
+    """A file can't be used; the error's text says which one, and why."""
 
 
 async def explain(settings: Settings, namespace: str, name: str, *, ask: bool = False) -> str:
-    """What is derived for a service, for people.
+    """Describe to people what is derived for a service.
 
     Args:
         settings: which cluster, and the policy.
@@ -63,7 +63,7 @@ async def explain(settings: Settings, namespace: str, name: str, *, ask: bool = 
 
 
 async def of_files(settings: Settings, names: Sequence[str], *, ask: bool = False) -> str:
-    """What is derived for the services in files of YAML, without a cluster.
+    """Describe to people what is derived for the services in YAML files, without a cluster.
 
     Args:
         settings: the policy.
@@ -95,7 +95,7 @@ async def _explained(settings: Settings, isvc: InferenceService, runtime: Runtim
 
 
 def describe(isvc: InferenceService, derivation: Derivation) -> str:
-    """A derivation, for people."""
+    """The derivation as text for people."""
     outcome = derivation.outcome
     if isinstance(outcome, Target):
         head = f"{isvc.namespace}/{isvc.name} is probed every {outcome.policy.period:g} s."
@@ -108,7 +108,7 @@ def describe(isvc: InferenceService, derivation: Derivation) -> str:
 
 
 async def _asked(target: Target) -> str:
-    """What one round of the operator finds, and what it asks for that."""
+    """Probe the target for one round, and describe which requests were sent and what was found."""
     transport = _Listening(guard=AddressPolicy(anywhere=True).objection)
     try:
         prober = Prober(transport, _Uncounted())
@@ -132,26 +132,26 @@ class _Listening(Transport):
         self.asked: list[Ask] = []
 
     def start(self, ask: Ask, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 -- the transport's own
-        """Remember, and send."""
+        """Remember the request, and send it."""
         self.asked.append(ask)
         return super().start(ask, *arguments, **options)
 
 
 class _Uncounted:
-    """Metrics of one question by hand: nobody reads them."""
+    """Drops all measurements, since nobody reads the metrics of this command."""
 
     def probe(self, outcome: str, seconds: float) -> None:
-        """Not counted."""
+        """Count nothing."""
 
     def inquired(self) -> None:
-        """Not counted."""
+        """Count nothing."""
 
     def looked(self, result: str) -> None:
-        """Not counted."""
+        """Count nothing."""
 
 
 def _objects(name: str) -> list[Mapping[str, Any]]:
-    """The objects in a file; the items of a List, as kubectl writes it."""
+    """The objects in a file. A List, as kubectl writes it, is replaced by its items."""
     try:
         text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
         found = [document for document in yaml.safe_load_all(text) if isinstance(document, dict)]
@@ -163,7 +163,7 @@ def _objects(name: str) -> list[Mapping[str, Any]]:
 
 
 def _placed(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """An object with a namespace, which may have been left to whoever applies it."""
+    """The object with the default namespace put in where it names none."""
     metadata = raw.get("metadata")
     named = metadata if isinstance(metadata, dict) else {}
     return {**raw, "metadata": {"namespace": NAMESPACE, "name": "", "uid": "of-a-file", **named}}
@@ -188,7 +188,7 @@ def _key(raw: Mapping[str, Any]) -> RuntimeKey:
 
 
 def _chosen(isvc: InferenceService, runtimes: Mapping[RuntimeKey, Runtime]) -> tuple[Runtime | None, tuple[str, ...]]:
-    """The runtime that the service names; else the one that has its format, if there is just one; and a note where there is none."""
+    """The runtime that the service names, else the only one that has its model format. A note says so where the choice is not certain."""
     if isvc.runtime is not None:
         found = runtimes.get(isvc.runtime) or runtimes.get(RuntimeKey("", isvc.runtime.name))
         return found, () if found else (f"runtime {isvc.runtime.name} is in none of the files",)
@@ -208,7 +208,7 @@ async def _runtime(api: Api, isvc: InferenceService) -> tuple[Runtime | None, tu
         if resource.namespaced and not key.namespace:
             continue
         try:
-            raw = await api.find(resource, key.namespace, key.name)  # as the operator may: its role has no `get` on runtimes
+            raw = await api.find(resource, key.namespace, key.name)  # by the right to list: the operator's role has no `get`
         except (errors.GoneError, errors.NotServedError):
             problem = f"runtime {key.name} was not found"
         except errors.KubeError as error:

@@ -1,6 +1,6 @@
-"""The fleet: holds the state of every service. All that happens to a service comes in by `feed`, all that follows goes out from there.
+"""The fleet: holds the state of every service, takes what happens to a service by `feed`, and carries out what follows from it.
 
-Knows no API server and no HTTP: the schedule, the queue of what is to be said, and whoever wants to know of edges are given to it.
+It knows no API server and no HTTP: the schedule, the queue of services to write about, and the subscribers to edges are passed in.
 """
 
 from __future__ import annotations
@@ -29,28 +29,28 @@ KINDS: Final = {Target: "probed", Skipped: "skipped", Misconfigured: "misconfigu
 
 
 class Schedule(Protocol):
-    """Who sees to it that targets are probed."""
+    """Starts rounds of probing for the targets that it holds."""
 
     def set(self, target: Target, delay: float = 0.0) -> None:
-        """Probe it from now on, not before `delay` seconds."""
+        """Probe the target from now on; its first round starts after `delay` seconds at the earliest."""
 
     def remove(self, uid: str) -> None:
-        """Probe it no longer."""
+        """Stop probing the service with this UID."""
 
     wells: int
-    """Rounds so far that found their model ready."""
+    """How many rounds so far found their model ready."""
 
     calm: bool
-    """Whether no verdict is to be confirmed quickly, since none is given."""
+    """Whether targets keep to their usual period while a verdict is pending, since the gate holds verdicts back."""
 
 
 class Fleet:
-    """Feeds what happens to `core.step`, and hands out what follows.
+    """Passes what happens to a service to `core.step`, and carries out the effects.
 
     Args:
         rules: what holds for every service.
-        schedule: probes.
-        say: takes the UID of a service of which the object does not say what is held to be so.
+        schedule: probes the targets.
+        say: takes the UID of each service whose object does not show the current verdicts.
         clock: the time of day.
         subscribers: take every edge.
         seconds: a clock that only goes forward.
@@ -83,7 +83,7 @@ class Fleet:
         return iter(self._states.values())
 
     def feed(self, uid: str, happened: Input) -> None:
-        """Something has happened to a service. A bug that one service brings out is an edge, and costs the others nothing."""
+        """Take in what has happened to a service. An exception becomes a `Failed` edge, so that one service can't stop the others."""
         before = self._states.get(uid)
         try:
             if type(happened) is RoundEnded and self._doubts(before, happened):
@@ -100,25 +100,25 @@ class Fleet:
             self._carry_out(uid, effect)
 
     def plan(self, uid: str) -> tuple[InferenceService, Decision] | None:
-        """What is to be written and told of a service as it now stands; None where there is nothing."""
+        """The conditions to write and the Event to record for a service as it now stands; None if there are none."""
         state = self._states.get(uid)
         decided = decision(state, self._rules, self._clock()) if state else None
         return (state.isvc, decided) if state and decided else None
 
     def is_urgent(self, uid: str) -> bool:
-        """Whether the service's model is not held to be ready."""
+        """Whether the service's model has a verdict other than ready."""
         state = self._states.get(uid)
         verdict = state.model_ready if state else None
         return verdict is not None and verdict.status is not Status.TRUE
 
     def health(self, target: Target) -> Health | None:
-        """The health of a target; None where it is not the service's target any more."""
+        """The health of a target; None if the service has another target by now."""
         state = self._states.get(target.uid)
         return state.record.health if state and state.record and state.outcome is target else None
 
     @property
     def impaired(self) -> bool:
-        """Whether the watcher doubts itself: no model is accused of silence."""
+        """Whether the watcher doubts its own network, so that no model is reported as down for not answering."""
         return self._gate.is_closed
 
     def counts(self) -> Counter[str]:
@@ -132,7 +132,7 @@ class Fleet:
         self._say_doubt(was)
 
     def reconsider(self) -> None:
-        """See whether the fleet is well again; called now and then, since nothing else looks while all is well."""
+        """End the watcher's doubt if the fleet is well again. Must be called regularly, since rounds that succeed don't check this."""
         if self.impaired:
             self._holds()
 
@@ -148,12 +148,12 @@ class Fleet:
                 self.publish(edge)
 
     def publish(self, edge: Edge) -> None:
-        """Give an edge to all who subscribe."""
+        """Pass an edge to all subscribers."""
         for subscriber in self._subscribers:
             subscriber(edge)
 
     def _doubts(self, state: State | None, ended: RoundEnded) -> bool:
-        """Whether a model that was ready is not to be accused of silence, since most of the fleet has fallen silent with it."""
+        """Whether a ready model that stops answering keeps its verdict, since most of the fleet has stopped answering as well."""
         if state is None or state.record is None or state.outcome is not ended.target or not is_silence(ended.found.model_ready):
             return False
         tracker = state.record.health.model_ready

@@ -1,4 +1,4 @@
-"""What the operator's process takes of its host: the faster event loop, and as many files as it may have open."""
+"""Sets up the operator's process: chooses the faster event loop, and raises the limit on open files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """Makes uvloop's event loop where that is installed, as it isn't on every platform; else asyncio's own."""
+    """The factory of uvloop's event loop if uvloop is installed, which it is not on every platform; else asyncio's own."""
     try:
         import uvloop  # noqa: PLC0415 -- there or not
     except ModuleNotFoundError:
@@ -20,7 +20,7 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 def raise_file_limit() -> int:
-    """Allow as many open files as may be: each kept connection is one, and the usual soft limit of 1024 is there for `select`.
+    """Raise the limit on open files as far as allowed: each kept connection is one, and the usual soft limit of 1024 is only for `select`.
 
     Returns:
         The limit that holds now.
@@ -28,6 +28,6 @@ def raise_file_limit() -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    except (ValueError, OSError):  # such as macOS, where the hard limit may say more than the kernel grants
+    except (ValueError, OSError):  # on macOS, for one, the hard limit may be higher than the kernel grants
         return soft
     return hard

@@ -1,4 +1,4 @@
-"""What can be set, by flag or by environment, checked once at start."""
+"""The operator's settings, which are read from flags and the environment and checked once at start."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENVIRONMENT_PREFIX: Final = "ISVCWATCH_"
 
 WRITE: Final = "write"
 OMIT: Final = "omit"
-"""What is done about conditions that are Unknown."""
+"""The values of `unknown_conditions`: write Unknown on the objects, or leave it off."""
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOG_FORMATS: Final = ("json", "console")
@@ -28,13 +28,13 @@ LEAST_SHARE: Final = 0.1
 
 SLOWEST_RATE: Final = 0.1
 MOST_WRITES: Final = 1000
-"""Writes a second, and at once: beyond what an API server takes from one client."""
+"""The most writes, a second and at once, that can be set: more than an API server takes from one client."""
 
 UNITS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class SettingsError(ValueError):
-    """Settings that can't be used.
+    """Some settings can't be used.
 
     Attributes:
         problems: one line each, saying what to write instead.
@@ -91,11 +91,11 @@ class Option:
     """One thing that can be set.
 
     Attributes:
-        flag: as on the command line, without its dashes.
-        metavar: what its value is, for the help.
-        help: one line.
-        parse: from text to value; raises ValueError saying what to write.
-        many: may be given more than once; in the environment, joined by commas.
+        flag: the flag's name on the command line, without its dashes.
+        metavar: the name of its value in the help.
+        help: its one line in the help.
+        parse: turns the text into the value; raises a ValueError that says what to write instead.
+        many: whether it may be given more than once; in the environment, its values are joined by commas.
     """
 
     flag: str
@@ -106,12 +106,12 @@ class Option:
 
     @property
     def variable(self) -> str:
-        """Its name in the environment."""
+        """The option's name in the environment."""
         return ENVIRONMENT_PREFIX + self.flag.replace("-", "_").upper()
 
     @property
     def key(self) -> str:
-        """Its name among parsed values."""
+        """The option's name among the parsed values."""
         return self.flag.replace("-", "_")
 
 
@@ -178,7 +178,7 @@ def network(text: str) -> IPv4Network | IPv6Network:
 
 
 def authorities(text: str) -> str:
-    """A file of certificates, which can be read now."""
+    """The path of a file of certificates, which must be readable now."""
     tls.load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), text)
     return text
 
@@ -199,7 +199,7 @@ def namespace(text: str) -> str:
 
 
 def one_of(*choices: str) -> Callable[[str], str]:
-    """One of a few words, in any case."""
+    """A parser that takes one of a few words, in upper or lower case."""
 
     def parse(text: str) -> str:
         if text.strip().lower() not in choices:

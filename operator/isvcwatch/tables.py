@@ -1,4 +1,4 @@
-"""Tables as kubectl prints them."""
+"""Lays out tables as kubectl prints them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns three spaces apart, as wide as their widest cell."""
+    """The rows as text, in columns as wide as their widest cell and three spaces apart."""
     lines = [header, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     return "\n".join("   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)

@@ -5,7 +5,7 @@
             request = InferRequest("iris", [InferInput("x", [1, 4], "FP32", [[5.1, 3.5, 1.4, 0.2]])])
             answer = await client.infer("http://localhost:8080", request, model_name="iris")
 
-Names, signatures and meanings are those of KServe's SDK.
+Its names, their signatures and their meanings are those of KServe's SDK.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""numpy's side of tensors. numpy is imported when it is first needed: health checks and JSON need none."""
+"""Converts tensors to and from numpy's arrays. numpy is imported when it is first needed, since health checks and JSON don't need it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 _QUIET_BIT = 0x0040
-"""Set in a BF16 NaN, whose payload could be in the half that is cut off: without it the NaN would become an infinity."""
+"""A bit that is set in every BF16 NaN: without it, a NaN whose payload is only in the half that is cut off would become an infinity."""
 
 
 _INSTEAD = {
@@ -38,14 +38,14 @@ _INSTEAD = {
     "f": "convert it with array.astype('float64') to FP64",
     "fields": "send each field as a tensor of its own",
 }
-"""What to send in place of the dtypes that the protocol lacks, by numpy's kind."""
+"""Advice on what to send in place of a dtype that the protocol lacks, by numpy's kind."""
 
 
 def numpy() -> ModuleType:
     """The numpy module.
 
     Raises:
-        ImportError: it is not installed, with what installs it.
+        ImportError: numpy is not installed; the message says how to install it.
     """
     try:
         import numpy as np  # noqa: PLC0415 - an extra
@@ -55,12 +55,12 @@ def numpy() -> ModuleType:
 
 
 def is_array(value: object) -> bool:
-    """Whether it is a numpy array or scalar, or of a class made from them; imports nothing."""
+    """Whether a value is a numpy array or scalar, or of a subclass of them; does not import numpy."""
     return any(kind.__module__.partition(".")[0] == "numpy" for kind in type(value).__mro__) and hasattr(value, "dtype")
 
 
 def from_raw(datatype: Datatype, raw: bytes, tensor: str) -> Array:
-    """The flat array that a binary tensor's bytes hold; BYTES as an array of bytes objects, BF16 as float32.
+    """The flat array from a binary tensor's bytes: for BYTES an array of bytes objects, for BF16 one of float32.
 
     Raises:
         InvalidTensor: the bytes do not end where an element ends.
@@ -76,12 +76,12 @@ def from_raw(datatype: Datatype, raw: bytes, tensor: str) -> Array:
     if datatype.name == "BOOL":
         array: Array = np.frombuffer(raw, dtype=np.uint8) != 0
         return array
-    # A copy: what frombuffer gives can't be written to.
+    # Copies the data, since the array that frombuffer makes is read-only.
     return np.frombuffer(raw, dtype=datatype.dtype).astype(np.dtype(datatype.dtype).newbyteorder("="))  # type: ignore[no-any-return]
 
 
 def from_values(datatype: Datatype, values: Sequence[Value], tensor: str) -> Array:
-    """The flat array of JSON's values; null in a tensor of floats is NaN, which is how servers write it.
+    """The flat array from JSON's values. A null in a tensor of floats becomes NaN, since servers write NaN as null.
 
     Raises:
         InvalidTensor: a value is not of the datatype, or out of its range.
@@ -91,7 +91,7 @@ def from_values(datatype: Datatype, values: Sequence[Value], tensor: str) -> Arr
         return _objects(values)
     check_kinds(datatype, values, tensor)
     try:
-        with np.errstate(over="ignore"):  # a number beyond the datatype's range is its infinity, as in every decoder of floats
+        with np.errstate(over="ignore"):  # a number beyond the datatype's range becomes infinity, as in every decoder of floats
             return np.array(values, dtype=np.dtype(datatype.dtype).newbyteorder("="))  # type: ignore[no-any-return]
     except (TypeError, ValueError, OverflowError) as error:
         raise InvalidTensor(f"tensor '{tensor}': its data is not {datatype.name}: {error}") from error
@@ -109,7 +109,7 @@ def to_raw(datatype: Datatype, array: Array, tensor: str) -> bytes:
     if datatype.name == BF16:
         return _to_bf16(array)
     if datatype.name == "BOOL":
-        # A view of other bytes may hold a true that is not 1, which is what the protocol has.
+        # A view of other bytes may have a true value that is not 1, but the protocol needs 1.
         return (np.ascontiguousarray(array).view(np.uint8) != 0).tobytes()  # type: ignore[no-any-return]
     return np.ascontiguousarray(array, dtype=datatype.dtype).tobytes()  # type: ignore[no-any-return]
 
@@ -118,7 +118,7 @@ def to_bytes(array: Array, tensor: str) -> list[bytes]:
     """The elements of a BYTES array, text as UTF-8.
 
     Raises:
-        InvalidTensor: one is neither bytes nor text. (KServe's SDK sends Python's `str` of it: "None" for a missing value.)
+        InvalidTensor: an element is neither bytes nor text. (KServe's SDK sends Python's `str` of it: "None" for a missing value.)
     """
     elements = array.ravel().tolist()
     check_bytes(elements, tensor)
@@ -126,12 +126,12 @@ def to_bytes(array: Array, tensor: str) -> list[bytes]:
 
 
 def check_array(datatype: Datatype, given: object, shape: Sequence[int], tensor: str) -> Array:
-    """The array, if its type and shape are the tensor's; one of bfloat16 (ml_dtypes) comes back as float32.
+    """Check that an array has the tensor's type and shape, and return it; one of bfloat16 (ml_dtypes) becomes float32.
 
-    A numpy scalar is an array without dimensions. Subclasses come back as plain arrays: a matrix has its own idea of a row.
+    A numpy scalar is an array without dimensions. Arrays of subclasses become plain, since subclasses such as matrix behave differently.
 
     Raises:
-        InvalidTensor: they are not.
+        InvalidTensor: type or shape are not the tensor's.
     """
     np = numpy()
     if not isinstance(given, np.ndarray | np.generic):
@@ -154,7 +154,7 @@ def datatype_of_array(array: Array, tensor: str) -> str:
     """The protocol's name of an array's dtype.
 
     Raises:
-        InvalidTensor: it has none, with what can be sent instead.
+        InvalidTensor: the protocol has no name for it; the message says what can be sent instead.
     """
     found = name_of(array.dtype)
     if found is None:
@@ -165,7 +165,7 @@ def datatype_of_array(array: Array, tensor: str) -> str:
 
 
 def name_of(dtype: np.dtype[Any]) -> str | None:
-    """The protocol's name of a numpy dtype, by its name and kind alone: ml_dtypes need not be there; None where it has none."""
+    """The protocol's name of a numpy dtype, by its name and kind, so that ml_dtypes is not needed; None if it has none."""
     if dtype.kind in "OSUT":
         return BYTES
     if dtype.name == "bfloat16":
@@ -182,7 +182,7 @@ def _objects(values: Sequence[Value]) -> Array:
 
 
 def _to_bf16(array: Array) -> bytes:
-    """The upper halves of float32's bits, rounded to the nearest, ties to even: as every accelerator does it."""
+    """The upper half of each float32's bits, rounded to the nearest and ties to even, as accelerators do it."""
     np = numpy()
     bits = np.ascontiguousarray(array, dtype="<f4").view("<u4").ravel()
     rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16

@@ -1,4 +1,4 @@
-"""What can be configured, checked when it is written down rather than when it is first used."""
+"""The client's configuration, which is checked when it is created and not only when it is first used."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ __all__ = ["PredictorProtocol", "RESTConfig", "as_timeout"]
 
 _TUPLE_LENGTHS = (2, 3, 4)
 _PHASES = ("connect", "read", "write", "pool")
-"""A tuple's parts in httpx's order; those left out are not bounded."""
+"""The phases of a timeout tuple, in httpx's order; a phase that is left out has no limit."""
 
 
 class PredictorProtocol(Enum):
-    """The protocols that KServe names; this client speaks the first two."""
+    """The protocols in KServe's SDK, of which this client speaks the first two."""
 
     REST_V1 = "v1"
     REST_V2 = "v2"
@@ -43,7 +43,7 @@ class RESTConfig:
     Signature and meaning are those of KServe's SDK (`kserve.RESTConfig`), except that every field does what it says.
 
     Attributes:
-        protocol: in lower case; whether it is supported shows at the call.
+        protocol: the protocol in lower case; an unsupported one raises an error at the call.
     """
 
     def __init__(
@@ -58,10 +58,10 @@ class RESTConfig:
         auth: Auth | None = None,
         verbose: bool = False,
     ) -> None:
-        """Checks and keeps the settings.
+        """Checks and stores the settings.
 
         Args:
-            transport: carries all requests in place of one made from `http2`, `cert` and `verify`; closed with the client.
+            transport: sends all requests, in place of a transport made from `http2`, `cert` and `verify`; closed with the client.
             protocol: "v1", "v2" or a `PredictorProtocol`, in any case.
             retries: how many times a request is sent again; see `retries.RetryPolicy` for when.
             http2: speak HTTP/2 where the server does; needs `isvcwatch[http2]`.
@@ -73,7 +73,7 @@ class RESTConfig:
             verbose: log method, URL, status and duration of each request; never a body, a header or a credential.
 
         Raises:
-            ValueError: a setting that can't be meant, saying what can.
+            ValueError: a setting can't be used; the message says what can.
         """
         self.transport = _check_transport(transport)
         self.protocol = str(protocol.value if isinstance(protocol, PredictorProtocol) else protocol).strip().lower()
@@ -87,7 +87,7 @@ class RESTConfig:
         self.verbose = _check_flag("verbose", verbose)
 
     def __repr__(self) -> str:
-        """The settings that hold no secrets."""
+        """The settings, except for those that may contain secrets."""
         return (
             f"RESTConfig(protocol={self.protocol!r}, retries={self.retries}, http2={self.http2}, timeout={self.timeout!r}, "
             f"verbose={self.verbose})"
@@ -95,10 +95,10 @@ class RESTConfig:
 
 
 def as_timeout(timeout: Timeout) -> float | httpx.Timeout | None:
-    """The timeout, if it is one; a tuple as httpx reads it.
+    """Check a timeout, and convert a tuple into an `httpx.Timeout`.
 
     Raises:
-        ValueError: it is not a positive number, None, a tuple of two to four of them, or an `httpx.Timeout`.
+        ValueError: it is neither a positive number nor None, nor a tuple of two to four of these, nor an `httpx.Timeout`.
     """
     if isinstance(timeout, httpx.Timeout):
         return timeout

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol's datatypes, and how a tensor's bytes become Python's values and back, without numpy.
+"""The Open Inference Protocol's datatypes, and the conversion of a tensor's bytes to and from Python's values, without numpy.
 
 Source: the protocol's `inference_rest.md` ("Tensor Data Types") and its binary tensor data extension: little-endian, row-major,
 BOOL one byte, BYTES a 4-byte length before each element.
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 Value: TypeAlias = bool | int | float | str | bytes | None
-"""One element; None is a JSON null, which servers write for NaN."""
+"""One element of a tensor; None stands for a JSON null, which servers write for NaN."""
 
 
 @dataclass(frozen=True, slots=True)
 class Datatype:
-    """How one datatype is written.
+    """The format of one datatype.
 
     Attributes:
         name: the protocol's name.
-        code: struct's code of one element; empty for BYTES.
-        size: bytes an element; 0 for BYTES, whose elements differ.
+        code: the struct module's code for one element; empty for BYTES.
+        size: the bytes of one element; 0 for BYTES, whose elements differ in length.
         dtype: numpy's name for it, with its byte order.
     """
 
@@ -43,7 +43,7 @@ _TABLE: Final = """
     INT8 b 1 int8      | INT16 h 2 <i2   | INT32 i 4 <i4  | INT64 q 8 <i8
     FP16 e 2 <f2       | FP32 f 4 <f4    | FP64 d 8 <f8   | BF16 H 2 <f4
 """
-"""BF16, the upper half of an FP32, has no dtype in numpy: float32 holds its every value."""
+"""Name, code, size and dtype of each datatype. numpy has no dtype for BF16, the upper half of an FP32; float32 can hold all its values."""
 
 DATATYPES: Final[dict[str, Datatype]] = {
     **{
@@ -56,7 +56,7 @@ DATATYPES: Final[dict[str, Datatype]] = {
 
 FLOATS: Final = frozenset({"FP16", "FP32", "FP64", "BF16"})
 _KINDS: Final[dict[str, set[type]]] = {"BOOL": {bool}, **{name: {float, int, bool, type(None)} for name in FLOATS}}
-"""Types whose every value is of the datatype's kind; of those that are not here, int and bool."""
+"""For each datatype, the Python types of which every value fits its kind; for a datatype that is not listed, these are int and bool."""
 
 BYTES: Final = "BYTES"
 BF16: Final = "BF16"
@@ -66,7 +66,7 @@ def datatype_named(name: str, tensor: str) -> Datatype:
     """The datatype of a tensor.
 
     Raises:
-        InvalidTensor: the protocol has none of that name.
+        InvalidTensor: the protocol has no datatype of that name.
     """
     try:
         return DATATYPES[name]
@@ -75,7 +75,7 @@ def datatype_named(name: str, tensor: str) -> Datatype:
 
 
 def unpack_values(datatype: Datatype, raw: bytes, tensor: str) -> list[Value]:
-    """The elements that the bytes hold, in row-major order; BYTES as bytes.
+    """The elements in a binary tensor's bytes, in row-major order; those of BYTES are bytes objects.
 
     Raises:
         InvalidTensor: the bytes do not end where an element ends.
@@ -93,7 +93,7 @@ def check_whole(datatype: Datatype, raw: bytes, tensor: str) -> None:
     """Checks that the bytes are a whole number of elements.
 
     Raises:
-        InvalidTensor: they are not.
+        InvalidTensor: the last element is not complete.
     """
     if len(raw) % datatype.size:
         raise InvalidTensor(f"tensor '{tensor}': {len(raw)} bytes are no whole number of {datatype.name} elements")
@@ -123,7 +123,7 @@ def pack_bytes(elements: Sequence[bytes]) -> bytes:
 
 
 def check_bytes(elements: Iterable[object], tensor: str) -> None:
-    """Checks that what is to be sent as BYTES is bytes or text.
+    """Checks that all elements to be sent as BYTES are bytes or text.
 
     Raises:
         InvalidTensor: an element is neither.
@@ -137,12 +137,12 @@ def check_bytes(elements: Iterable[object], tensor: str) -> None:
 
 
 def check_kinds(datatype: Datatype, values: Sequence[object], tensor: str) -> None:
-    """Checks that values of JSON are of a datatype of numbers, null in one of floats being NaN; not that they are in its range.
+    """Checks that JSON values are of the kind of a numeric datatype, in which null counts as a float (NaN). Does not check their range.
 
     Raises:
-        InvalidTensor: one is not.
+        InvalidTensor: a value is of another kind.
     """
-    if {type(value) for value in values} <= _KINDS.get(datatype.name, {int, bool}):  # types are few: most tensors are done here
+    if {type(value) for value in values} <= _KINDS.get(datatype.name, {int, bool}):  # cheap, since types are few
         return
     for value in values:
         if datatype.name in FLOATS:
@@ -156,10 +156,10 @@ def check_kinds(datatype: Datatype, values: Sequence[object], tensor: str) -> No
 
 
 def check_numbers(datatype: Datatype, values: Sequence[Any], tensor: str) -> None:
-    """Checks that the datatype can hold the numbers: some servers cut or wrap what it can't, and say nothing.
+    """Checks that the datatype can hold the numbers, since some servers silently truncate or wrap those that it can't hold.
 
     Raises:
-        InvalidTensor: one is of another kind, or out of range.
+        InvalidTensor: a number is of another kind, or out of range.
     """
     check_kinds(datatype, values, tensor)
     finite = [value for value in values if value is not None and -math.inf < value < math.inf] if datatype.name in FLOATS else values
@@ -175,7 +175,7 @@ def as_text(elements: Sequence[Value], tensor: str) -> list[str]:
     """The elements of a BYTES tensor as text.
 
     Raises:
-        InvalidTensor: one is not UTF-8.
+        InvalidTensor: an element is not UTF-8.
     """
     try:
         return [bytes(element).decode() if isinstance(element, bytes | bytearray | memoryview) else str(element) for element in elements]

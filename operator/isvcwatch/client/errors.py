@@ -1,4 +1,4 @@
-"""What the client raises.
+"""The errors that the client raises.
 
 Exception
 ├── ValueError
@@ -24,7 +24,7 @@ from isvcwatch.client.protocols.words import server_words
 __all__ = ["InferenceError", "InvalidInput", "InvalidTensor", "UnsupportedProtocol", "status_error"]
 
 MESSAGE_LIMIT = 512
-"""Characters of a server's message in an error: room for a stack trace's last lines, not for a page."""
+"""The most characters of a server's message in an error: enough for the last lines of a stack trace, but not for a whole page."""
 
 
 class InvalidInput(ValueError):  # noqa: N818 - the name that KServe's SDK gave it
@@ -35,13 +35,13 @@ class InvalidInput(ValueError):  # noqa: N818 - the name that KServe's SDK gave 
     """
 
     def __init__(self, reason: str) -> None:
-        """Keeps the message."""
+        """Stores the message."""
         self.reason = reason
         super().__init__(reason)
 
 
 class InferenceError(RuntimeError):
-    """KServe's SDK raises it for tensors that don't fit; here `InvalidTensor` is what is raised.
+    """The error that KServe's SDK raises for invalid tensors. This client raises its subclass `InvalidTensor`.
 
     Attributes:
         reason: the message.
@@ -50,7 +50,7 @@ class InferenceError(RuntimeError):
     """
 
     def __init__(self, reason: str, status: str | None = None, debug_details: object = None) -> None:
-        """Keeps the message and its companions."""
+        """Stores the message and the details."""
         self.reason = reason
         self.status = status
         self.debug_details = debug_details
@@ -58,18 +58,18 @@ class InferenceError(RuntimeError):
 
 
 class InvalidTensor(InvalidInput, InferenceError):  # noqa: N818 - as its parent
-    """A tensor whose shape, datatype or bytes don't fit each other; both of KServe's error classes catch it."""
+    """A tensor whose shape, datatype or bytes don't fit each other. It is a subclass of both of KServe's error classes."""
 
     def __init__(self, reason: str) -> None:
-        """Keeps the message."""
+        """Stores the message."""
         InferenceError.__init__(self, reason)
 
 
 def status_error(response: httpx.Response) -> httpx.HTTPStatusError:
-    """The error for a response, with the server's own message whatever its body is, and no credentials of the URL.
+    """The error for a response, with the server's own message, whatever format its body has, and without the URL's credentials.
 
     Args:
-        response: an answer whose body has been read.
+        response: a response whose body has been read.
     """
     words = server_words(response.content, MESSAGE_LIMIT)
     where = without_secrets(str(response.request.url))

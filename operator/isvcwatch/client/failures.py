@@ -1,4 +1,4 @@
-"""Says what failed, to where and after how long; httpx's own errors often have no text at all."""
+"""Gives httpx's errors a text that says what failed, at which URL and after how long, since many of them have none."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _MISSED: Final[dict[type[httpx.RequestError], tuple[str, str]]] = {
     httpx.WriteTimeout: ("the request could not be sent to", "write"),
     httpx.PoolTimeout: ("no connection was free for", "pool"),
 }
-"""What a timeout means, and the phase whose limit has passed."""
+"""For each kind of timeout, its meaning in words, and the phase whose limit has passed."""
 
 
 def explain(error: httpx.RequestError, method: str, url: httpx.URL, limit: float | httpx.Timeout | None, elapsed: float) -> None:
-    """Gives an error its full text, and its request where it has none.
+    """Gives an error its full text, and its request if it has none.
 
     Args:
-        error: what is raised; its type stays.
+        error: the error, which keeps its type.
         method: the request's method.
-        url: the request's URL, of which neither query nor credentials are told.
+        url: the request's URL; the text contains neither its query nor its credentials.
         limit: the call's timeout.
         elapsed: seconds since the call began.
     """

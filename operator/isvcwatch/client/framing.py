@@ -1,4 +1,4 @@
-"""Puts raw tensors behind JSON, and takes them apart: the Open Inference Protocol's binary tensor data extension.
+"""Joins JSON and raw tensors in one body, and splits them again, by the Open Inference Protocol's binary tensor data extension.
 
 A binary body is JSON, then every binary tensor's bytes in the order of the JSON's tensors. The header
 `Inference-Header-Content-Length` tells where the JSON ends, each tensor's parameter `binary_data_size` how long its bytes are.
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 CONTENT_LENGTH_HEADER: Final = "inference-header-content-length"
-"""The length in bytes of a binary body's JSON."""
+"""The header that has the length in bytes of a binary body's JSON."""
 
 BINARY_TYPE: Final = "application/octet-stream"
 
 _MOST_DIGITS: Final = 19
-"""Digits of a length that are read; more is absurd, and Python takes long over thousands."""
+"""The most digits of a length that are parsed: a longer number is never valid, and Python is slow with thousands of digits."""
 
 T = TypeVar("T", bound=Tensor)
 
@@ -31,7 +31,7 @@ T = TypeVar("T", bound=Tensor)
 def frame(
     head: dict[str, Any], key: str, tensors: Iterable[tuple[dict[str, Any], bytes | None]]
 ) -> tuple[dict[str, Any] | bytes, int | None]:
-    """The message: a dict and None if all tensors are JSON, else the whole body and the length of its JSON in bytes."""
+    """Make a message: a dict and None if all tensors are JSON, else the whole body and the length of its JSON in bytes."""
     parts = list(tensors)
     message = {**head, key: [part for part, _ in parts]}
     raws = [raw for _, raw in parts if raw is not None]
@@ -42,10 +42,10 @@ def frame(
 
 
 def json_length_of(header: str | None, body: bytes) -> int:
-    """Where a body's JSON ends, as its header says; at its end where there is no header.
+    """The length of a body's JSON by its header; the whole body's length if there is no header.
 
     Raises:
-        InvalidInput: the header is no number, or greater than the body.
+        InvalidInput: the header is not a number, or greater than the body's length.
     """
     if header is None:
         return len(body)
@@ -56,7 +56,7 @@ def json_length_of(header: str | None, body: bytes) -> int:
 
 
 def unframe(body: bytes, json_length: int, what: str) -> tuple[dict[str, Any], bytes]:
-    """The body's JSON object and the bytes behind it.
+    """Split a body into its JSON object and the bytes after it.
 
     Raises:
         InvalidInput: the length is impossible, or there is no JSON object.
@@ -72,13 +72,13 @@ def unframe(body: bytes, json_length: int, what: str) -> tuple[dict[str, Any], b
 def tensors_from(
     head: dict[str, Any], key: str, rest: bytes, kind: type[T], shared: Mapping[str, Mapping[str, Any]] | None = None
 ) -> list[T]:
-    """The tensors that a message's JSON lists, with their bytes.
+    """Make the tensors that a message's JSON lists, with their bytes.
 
     Args:
         head: the message's JSON.
         key: "inputs" or "outputs".
-        rest: the bytes behind the JSON.
-        kind: what to make.
+        rest: the bytes after the JSON.
+        kind: the class of the tensors to make.
         shared: the parameters of tensors that were asked for in shared memory, by name. Triton answers them with name, shape and
             datatype alone (its http_server.cc), so that a tensor without data gets its parameters from here.
 
@@ -129,7 +129,7 @@ def _tensor_from(
 
 
 def _check_data(tensor: Tensor, shared: Mapping[str, Any] | None) -> None:
-    """Checks that a tensor without raw bytes has data, or tells where in shared memory it is."""
+    """Checks that a tensor without raw bytes has JSON data, or parameters that name its shared memory."""
     if tensor.data is not None or region_of(tensor.parameters) is not None:
         return
     if shared is None:

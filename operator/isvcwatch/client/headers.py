@@ -1,4 +1,4 @@
-"""A caller's headers, without those that are the client's to say: callers hand on the headers of another request."""
+"""Removes from a caller's headers those that only the client can set, since callers may pass on the headers of another request."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 OF_THE_CONNECTION: Final = frozenset(
     {"connection", "content-length", "expect", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 )
-"""They frame a body or speak of one connection (RFC 9110 §7.6.1), and hold for no other. Host is not among them: ingresses need it."""
+"""Headers that describe a body's framing or a single connection (RFC 9110 §7.6.1). Host is not among them, since ingresses need it."""
 
 DECODED: Final = frozenset({"", "gzip", "deflate", "identity"})
-"""Codings of an answer that can be read here whatever is installed."""
+"""Content codings of an answer that can always be decoded, whatever packages are installed."""
 
 
 def handed_on(headers: Mapping[str, str] | None) -> httpx.Headers:
-    """The headers to send; the caller's are not changed."""
+    """The headers to send, made from the caller's, which are not changed."""
     kept = httpx.Headers(headers)
     for name in OF_THE_CONNECTION & kept.keys():
         del kept[name]
     if not _codings(kept.get("accept-encoding", "")) <= DECODED:
-        del kept["accept-encoding"]  # httpx says itself what it can decode
+        del kept["accept-encoding"]  # httpx adds the codings that it can decode
     return kept
 
 

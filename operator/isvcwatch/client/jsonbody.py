@@ -1,4 +1,4 @@
-"""JSON bodies, both ways: what can't be JSON is refused with a reason instead of being sent as something else."""
+"""Encodes and decodes JSON bodies. A value that JSON can't represent raises an error, instead of being sent as something else."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from isvcwatch.client.protocols.words import server_words
 
 
 def dump_json(value: object) -> bytes:
-    """The value as JSON in UTF-8, compact.
+    """Encode a value as compact JSON in UTF-8.
 
-    numpy's arrays and scalars become lists and numbers, bytes become text, dates and UUIDs their usual text. NaN and infinity are
-    refused: JSON has none. (KServe's SDK sends null for them; write None where that is meant.)
+    numpy's arrays and scalars become lists and numbers, bytes become text, dates and UUIDs their usual text. NaN and infinity raise
+    an error, since JSON has neither. (KServe's SDK sends null for them; pass None to send null.)
 
     Raises:
-        InvalidInput: the value can't be JSON.
+        InvalidInput: JSON can't represent the value.
     """
     try:
         text = json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False, default=_as_json)
@@ -35,14 +35,14 @@ def dump_json(value: object) -> bytes:
 
 
 def load_json(body: bytes, what: str) -> Any:  # noqa: ANN401 - any JSON value
-    """The value of a JSON body; NaN and Infinity are read as Python's, since many servers write them.
+    """Decode a JSON body. NaN and Infinity become Python's floats, since many servers write them.
 
     Args:
         body: the bytes.
-        what: whose body it is, for the message.
+        what: the name of the body, for the error's message.
 
     Raises:
-        InvalidInput: it is no JSON, with the beginning of what it is.
+        InvalidInput: the body is not JSON; the message has its beginning.
     """
     try:
         return json.loads(body)

@@ -25,7 +25,7 @@ class InferRequest:
         inputs: the inputs.
         parameters: the protocol's parameters; `{"binary_data_output": True}` asks for all outputs as raw bytes.
         request_outputs: the outputs that are wanted; None for all.
-        from_grpc: kept as given; it changes nothing here.
+        from_grpc: stored as given; it has no effect here.
     """
 
     def __init__(
@@ -39,14 +39,14 @@ class InferRequest:
         request_outputs: list[RequestedOutput] | None = None,
         model_version: str | None = None,
     ) -> None:
-        """Keeps the parts.
+        """Stores the parts.
 
         Args:
             model_name: the model's name.
             infer_inputs: the inputs.
             request_id: the request's id.
             raw_inputs: raw bytes for the inputs, in their order.
-            from_grpc: kept as given.
+            from_grpc: stored as given.
             parameters: the protocol's parameters.
             request_outputs: the outputs that are wanted.
             model_version: the model's version.
@@ -75,7 +75,7 @@ class InferRequest:
         Args:
             req_bytes: the whole body.
             json_length: how many bytes of it are JSON.
-            model_name: the model's name, which the route has.
+            model_name: the model's name, which is in the URL and not in the body.
 
         Raises:
             InvalidInput: the body is no request.
@@ -126,7 +126,7 @@ class InferRequest:
     __hash__ = None  # type: ignore[assignment] # mutable
 
     def __repr__(self) -> str:
-        """Names and shapes; never the data."""
+        """The names and shapes, without the data."""
         return f"InferRequest(model_name={self.model_name!r}, id={self.id!r}, inputs={self.inputs!r})"
 
 
@@ -139,7 +139,7 @@ class InferResponse:
         model_version: the model's version; None where the server gave none.
         outputs: the outputs.
         parameters: the protocol's parameters.
-        from_grpc: kept as given; it changes nothing here.
+        from_grpc: stored as given; it has no effect here.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class InferResponse:
         use_binary_outputs: bool | None = False,
         requested_outputs: list[RequestedOutput] | None = None,
     ) -> None:
-        """Keeps the parts.
+        """Stores the parts.
 
         Args:
             response_id: the request's id.
@@ -162,7 +162,7 @@ class InferResponse:
             infer_outputs: the outputs.
             model_version: the model's version.
             raw_outputs: raw bytes for the outputs, in their order.
-            from_grpc: kept as given.
+            from_grpc: stored as given.
             parameters: the protocol's parameters.
             use_binary_outputs: whether `to_rest` sends raw bytes.
             requested_outputs: the outputs that `to_rest` sends, each as it asks; None for all.
@@ -182,7 +182,7 @@ class InferResponse:
 
     @classmethod
     def from_rest(cls, response: Mapping[str, Any]) -> InferResponse:
-        """Makes an answer of its JSON.
+        """Makes an answer from its JSON.
 
         Raises:
             InvalidInput: it is no answer of the protocol.
@@ -219,7 +219,7 @@ class InferResponse:
         """The body: a dict and None if all of it is JSON, else bytes and the length of their JSON.
 
         Raises:
-            InvalidInput: an output is asked for that there is none of, or has no data that fits.
+            InvalidInput: a requested output does not exist, or has no data that fits.
         """
         head: dict[str, Any] = {"id": self.id, "model_name": self.model_name, "model_version": self.model_version}
         if self.parameters:
@@ -262,18 +262,18 @@ class InferResponse:
     __hash__ = None  # type: ignore[assignment] # mutable
 
     def __repr__(self) -> str:
-        """Names and shapes; never the data."""
+        """The names and shapes, without the data."""
         return f"InferResponse(model_name={self.model_name!r}, id={self.id!r}, outputs={self.outputs!r})"
 
 
 def outputs_in_shared_memory(body: bytes, json_length: int) -> list[RequestedOutput]:
-    """The outputs that a request's body asks for in shared memory; none where it is no request, which its server judges.
+    """The outputs that a request's body asks for in shared memory; none if the body is not a valid request, which the server reports.
 
     Args:
         body: the whole body.
         json_length: how many bytes of it are JSON.
     """
-    if b"shared_memory_region" not in body[:json_length]:  # spares all other requests the parsing
+    if b"shared_memory_region" not in body[:json_length]:  # avoids parsing all other requests
         return []
     try:
         head, _ = unframe(body, json_length, "the request")

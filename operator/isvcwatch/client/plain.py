@@ -1,4 +1,4 @@
-"""Plain dicts as V2 requests: checked, flattened and completed where the data itself tells what is missing."""
+"""Turns plain dicts into V2 requests: checks them, flattens their data, and adds what can be inferred from the data."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 def v2_request(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The V2 JSON request that a dict means; the dict itself is not changed.
+    """Make a V2 JSON request from a dict, which is not changed.
 
-    A dict with `inputs` is the request; inputs are checked and their data flattened, and a `shape` or `datatype` that is left out is
-    read off the data. A dict without `inputs` whose values are all lists or arrays names its tensors:
+    A dict with `inputs` is a request: its inputs are checked, their data is flattened, and a missing `shape` or `datatype` is inferred
+    from the data. A dict without `inputs` whose values are all lists or arrays has tensors by name:
     `{"x": [[1.0, 2.0], [3.0, 4.0]]}`.
 
     Raises:
-        InvalidInput: the dict is no request, or its data does not fit its shape.
+        InvalidInput: the dict is not a request, or its data does not fit its shape.
     """
     if "inputs" not in data:
         if not data or not all(_is_data(value) for value in data.values()):
             raise InvalidInput("a V2 request has 'inputs', a list of tensors, or names each tensor with its nested lists")
-        # KServe 0.21 fails on models that hand the request's id on, where there is none.
+        # An id is added, since KServe 0.21 fails without one on models that pass the request's id on.
         return {"id": str(uuid.uuid4()), "inputs": [_tensor({"name": str(name), "data": value}) for name, value in data.items()]}
     inputs = data["inputs"]
     if isinstance(inputs, dict) and inputs and all(_is_data(value) for value in inputs.values()):
@@ -42,11 +42,11 @@ def _is_data(value: object) -> bool:
 
 
 def _tensor(entry: Any) -> dict[str, Any]:  # noqa: ANN401 - checked here
-    """One input, completed; an entry that is no tensor with data goes as it is, for the server to judge."""
+    """One input with its missing fields added. An entry that is not a tensor with data is sent unchanged, so that the server reports it."""
     if isinstance(entry, InferInput):
         return entry.to_wire(binary=False)[0]
     if isinstance(entry, dict) and entry.get("data", ...) is None and region_of(entry.get("parameters")):
-        # Triton refuses shared memory together with data.
+        # Removes the data, since Triton refuses it together with shared memory.
         return {key: value for key, value in entry.items() if key != "data"}
     if not isinstance(entry, dict) or not isinstance(name := entry.get("name"), str) or not _is_data(entry.get("data")):
         return entry  # type: ignore[no-any-return]
@@ -61,6 +61,6 @@ def _tensor(entry: Any) -> dict[str, Any]:  # noqa: ANN401 - checked here
     tensor, _ = InferInput(name, shape, str(datatype), data).to_wire(binary=False)
     completed = {**entry, **tensor}
     if isinstance(entry.get("parameters"), dict):
-        # The data is in the JSON: a size would send the server to bytes behind it, which there are none of.
+        # Removes the size, since the data is in the JSON and a size would make the server look for bytes after it.
         completed["parameters"] = without_size(entry["parameters"])
     return completed

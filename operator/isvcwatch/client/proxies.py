@@ -1,7 +1,7 @@
 """Reads the environment's proxies as curl and Go do: which one a URL's requests go through, if any.
 
-The model is Go's golang.org/x/net/http/httpproxy, with curl's ALL_PROXY added. Nothing in here fails: what can't be used is said when
-a request would need it.
+The rules are those of Go's golang.org/x/net/http/httpproxy, with curl's ALL_PROXY added. Nothing here raises: a proxy that can't be used
+is reported when a request needs it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _WITH_PORT: Final = re.compile(r"(\[[^]]*\]|[^:]*):(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy.
+    """A proxy that the environment names.
 
     Attributes:
         variable: the environment's variable that names it.
-        url: its URL; credentials may be in it.
+        url: the proxy's URL, which may contain credentials.
     """
 
     variable: str
@@ -36,13 +36,13 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True)
 class Exemption:
-    """An entry of NO_PROXY: hosts that are asked directly.
+    """An entry of NO_PROXY, which names hosts that are asked directly.
 
     Attributes:
-        port: the only port that it holds for; None for every port.
-        network: the addresses that it holds for; None where it is about names.
-        suffix: how the names end that it holds for, with a leading dot; empty for none.
-        name: the name that it holds for itself; empty for none.
+        port: the only port that it applies to; None for every port.
+        network: the addresses that it applies to; None if it is about names.
+        suffix: the end of the names that it applies to, with a leading dot; empty for none.
+        name: the exact name that it applies to; empty for none.
     """
 
     port: int | None = None
@@ -51,7 +51,7 @@ class Exemption:
     name: str = ""
 
     def covers(self, host: str, address: Address | None, port: int) -> bool:
-        """Whether a host is to be asked directly."""
+        """Whether the entry applies to a host, so that it is asked directly."""
         if self.port not in (None, port):
             return False
         if self.network is not None:
@@ -61,13 +61,13 @@ class Exemption:
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
-    """Which proxy to go through.
+    """The environment's proxies.
 
     Attributes:
-        http: for http URLs.
-        https: for https URLs.
+        http: the proxy for http URLs.
+        https: the proxy for https URLs.
         exemptions: hosts that are asked directly.
-        none_at_all: whether every host is.
+        none_at_all: whether every host is asked directly.
     """
 
     http: Proxy | None = None
@@ -77,8 +77,8 @@ class Proxies:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Proxies:
-        """Reads HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY; names in lower case go first, as in curl and Python."""
-        # A CGI program finds a request's header "Proxy" in HTTP_PROXY (https://httpoxy.org).
+        """Reads HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY; names in lower case take precedence, as in curl and Python."""
+        # HTTP_PROXY is ignored in a CGI program, where it holds a request's header "Proxy" (https://httpoxy.org).
         http = ("http_proxy",) if "REQUEST_METHOD" in environ else ("http_proxy", "HTTP_PROXY")
         everything = ("all_proxy", "ALL_PROXY")
         entries = re.split(r"[\s,]+", environ.get("no_proxy") or environ.get("NO_PROXY") or "")
@@ -90,7 +90,7 @@ class Proxies:
         )
 
     def of(self, scheme: str, host: str, port: int) -> Proxy | None:
-        """The proxy for a server; None where it is asked directly, as this machine itself always is."""
+        """The proxy for a server; None if it is asked directly, as this machine itself always is."""
         proxy = self.https if scheme == "https" else self.http
         if proxy is None or self.none_at_all:
             return None
@@ -109,7 +109,7 @@ def _first(environ: Mapping[str, str], *variables: str) -> Proxy | None:
 
 
 def _exemption(entry: str) -> Exemption | None:
-    """An entry of NO_PROXY; None where it means nothing."""
+    """Parse an entry of NO_PROXY; None if it is not valid."""
     if (network := _network(entry)) is not None:
         return Exemption(network=network)
     found = _WITH_PORT.fullmatch(entry)
@@ -123,7 +123,7 @@ def _exemption(entry: str) -> Exemption | None:
 
 
 def _network(written: str) -> Network | None:
-    """An address or a range of them (CIDR), in brackets or not."""
+    """Parse an address or a range of addresses (CIDR), with or without brackets."""
     address, slash, bits = written.partition("/")
     try:
         network = ip_network(address.strip("[]").partition("%")[0] + slash + bits, strict=False)

@@ -1,4 +1,4 @@
-"""The inference client: KServe's documented class, on httpx, for V1 and V2."""
+"""The inference client, which has the interface of KServe's documented class, for V1 and V2."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class InferenceRESTClient:
 
         Args:
             config: how to connect, ask and retry; the defaults where None.
-            retry_policy: waits otherwise than by default; takes the place of the configuration's `retries`.
+            retry_policy: decides on retries and waits, in place of the configuration's `retries`.
 
         Raises:
             ValueError: the configuration names certificates that can't be used.
@@ -143,7 +143,7 @@ class InferenceRESTClient:
     ) -> bool:
         """Whether the server is ready; V2 only.
 
-        KServe's ModelServer says yes even without a model; MLServer and Triton mean their models too.
+        KServe's ModelServer says yes even without a model; MLServer and Triton say yes only if their models are ready too.
 
         Args:
             base_url: the server, with a path where it has one.
@@ -255,14 +255,14 @@ def _model_path(model_name: str, data: object) -> str:
     """
     path = f"models/{escape_segment(model_name)}"
     version = data.model_version if isinstance(data, InferRequest) else None
-    # Empty is how a request made of gRPC's messages says that it names none; a version 0 names one.
+    # A request made from gRPC messages has an empty version if it names none. 0 is a version.
     return path if version is None or version == "" else f"{path}/versions/{escape_segment(str(version))}"
 
 
 def _encode(data: InferRequest | Mapping[str, Any] | bytes, headers: Headers, is_v2: bool) -> tuple[bytes, httpx.Headers]:
-    """The body, and the caller's headers with those that it needs; neither the data nor the headers are changed."""
+    """The body, and the caller's headers with those that the body needs; neither the data nor the given headers are changed."""
     sent_headers = handed_on(headers)
-    if not isinstance(data, bytes):  # the body is encoded here, so a caller's headers tell of another one
+    if not isinstance(data, bytes):  # the body is encoded here, so the caller's headers about a body are not about this one
         for name in (CONTENT_LENGTH_HEADER, "content-encoding"):
             sent_headers.pop(name, None)
     if isinstance(data, InferRequest):
@@ -283,9 +283,9 @@ def _encode(data: InferRequest | Mapping[str, Any] | bytes, headers: Headers, is
 
 
 def _asked_in_shared_memory(body: bytes, headers: httpx.Headers) -> list[RequestedOutput]:
-    """The outputs that a sent request asks for in shared memory; its body tells it whatever it was made from."""
+    """The outputs that a sent request asks for in shared memory, read from its body, whatever that was made from."""
     try:
         length = json_length_of(headers.get(CONTENT_LENGTH_HEADER), body)
-    except InvalidInput:  # the caller's own header, which the server has judged
+    except InvalidInput:  # the caller's own header is not valid, which is for the server to report
         return []
     return outputs_in_shared_memory(body, length)

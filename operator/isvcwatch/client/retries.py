@@ -1,8 +1,8 @@
-"""When a request is sent again, and how long to wait before.
+"""Decides when a request is sent again, and how long to wait before it.
 
-An inference is sent again only when it can't have reached the server: it may cost money, and it may not be idempotent. A health
-check asks, so it is sent again after a dropped connection, 429, 502 and 504 too. 503 is never sent again: on a readiness route it is
-the answer.
+An inference is sent again only if it can't have reached the server, since it may cost money and may not be idempotent. A health
+check changes nothing, so it is sent again also after a dropped connection, 429, 502 and 504. No request is sent again after a 503,
+which on a readiness route is the answer.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
 NEVER_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-"""No connection was there to send by."""
+"""Errors after which the request can't have reached the server, since there was no connection."""
 
 DROPPED: Final = (httpx.NetworkError, httpx.RemoteProtocolError)
-"""The connection broke; the request may have arrived."""
+"""Errors of a broken connection, after which the request may have arrived."""
 
 TRY_AGAIN: Final = frozenset({429, 502, 504})
-"""Too many requests; and two of gateways that got no answer from the server."""
+"""Statuses after which a health check is sent again: too many requests, and a gateway's two for a server that did not answer."""
 
 
 class HasAnswer(Protocol):
-    """What an attempt comes back with, such as an `httpx.Response`."""
+    """The answer to an attempt, such as an `httpx.Response`."""
 
     @property
     def status_code(self) -> int:
@@ -40,7 +40,7 @@ class HasAnswer(Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Its headers; names are looked up in lower case."""
+        """The headers, whose names are looked up in lower case."""
 
 
 Answered = TypeVar("Answered", bound=HasAnswer)
@@ -48,17 +48,17 @@ Answered = TypeVar("Answered", bound=HasAnswer)
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and when.
+    """How often and when a request is sent again.
 
     Attributes:
         retries: the most times that a request is sent again.
         base: seconds before the first retry; doubled for each further one.
         cap: the most seconds of such a wait.
         retry_after_cap: the most seconds that a server's Retry-After is honoured; a longer one is cut to this.
-        sleep: waits; asyncio's unless a test counts.
-        chance: a number from 0 to 1, to spread clients that failed together.
-        clock: seconds, monotonic.
-        wall: seconds since the epoch, for a Retry-After that is a date.
+        sleep: waits for so many seconds; tests replace it.
+        chance: returns a random number from 0 to 1, to spread the retries of clients that failed together.
+        clock: a monotonic time in seconds.
+        wall: the time in seconds since the epoch, for a Retry-After that is a date.
     """
 
     retries: int = 3
@@ -71,15 +71,15 @@ class RetryPolicy:
     wall: Callable[[], float] = time.time
 
     async def run(self, attempt: Callable[[], Awaitable[Answered]], *, repeatable: bool, deadline: float | None) -> Answered:
-        """Attempts, and attempts again while that is allowed and may help.
+        """Makes attempts for as long as another one is allowed and may help.
 
         Args:
             attempt: sends the request once.
-            repeatable: whether the request may arrive twice.
+            repeatable: whether the request may reach the server twice.
             deadline: the clock's time after which no attempt starts; None for none.
 
         Raises:
-            httpx.TransportError: the last attempt's.
+            httpx.TransportError: the last attempt failed.
         """
         for number in range(self.retries):
             try:
@@ -100,12 +100,12 @@ class RetryPolicy:
         return await attempt()
 
     def _backoff(self, number: int) -> float:
-        """Half to all of the doubled base: apart from each other, and never at once."""
+        """Seconds before the next attempt: a random part of the doubled base, at least half, so that clients do not retry together."""
         full: float = min(self.cap, self.base * 2.0 ** min(number, 32))
         return full * (0.5 + 0.5 * self.chance())
 
     def _retry_after(self, response: HasAnswer) -> float:
-        """Seconds that the server asks for (RFC 9110 §10.2.3), from 0 to the cap; 0 where it asks for none that can be read."""
+        """Seconds that the server asks to wait (RFC 9110 §10.2.3), up to the cap; 0 if it asks for none or they can't be parsed."""
         value = response.headers.get("retry-after", "").strip()
         if value.isascii() and value.isdigit():
             return min(float(value[:9]), self.retry_after_cap)
@@ -127,7 +127,7 @@ def _may_repeat(error: httpx.TransportError, repeatable: bool) -> bool:
 
 
 def _is_lasting(error: BaseException) -> bool:
-    """A certificate that is not trusted will not be trusted a second later."""
+    """Whether an error will not go away by another attempt, as with a certificate that is not trusted."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):

@@ -36,28 +36,28 @@ if TYPE_CHECKING:
     HeaderTypes = Mapping[str, str] | None
 
 ANSWER_LIMIT: Final = 1 << 20
-"""Bytes of a health check's answer that are read; the rest is left on the wire. What was read is enough to say what it is."""
+"""The most bytes of a health check's answer that are read, which is enough to judge it; the rest is not read."""
 
 _HEADERS_OF_THE_WIRE: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
-"""They tell how a body was sent, and no longer hold for one that was decoded and cut."""
+"""Headers that describe a body as it was sent, and so don't apply to one that was decoded and cut."""
 
 REMEMBERED: Final = 1024
-"""Questions that are kept ready for the wire."""
+"""The number of health checks whose prepared requests are kept."""
 
 _OVERTIME: Final = 1.05
 _GRACE: Final = 0.05
-"""A call's whole time is watched a little past its timeout, so that the phase which stalled names itself (ConnectTimeout, …)."""
+"""Seconds by which a whole call may exceed its timeout, so that the timeout of the stalled phase is raised first (ConnectTimeout, …)."""
 
 log = structlog.get_logger("isvcwatch.client")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Destination:
-    """Where a request goes. Each is itself alone: to compare URLs takes longer than to look one up.
+    """The destination of a request. Destinations are compared by identity, since comparing URLs is slow.
 
     Attributes:
-        url: without user info, parsed once for all the calls that go there.
-        auth: the URL's user info; httpx would use it as well, but keep it in the URL that it logs.
+        url: the URL without user info, parsed once for all calls.
+        auth: the URL's user info, which is kept out of the URL, since httpx logs that.
     """
 
     url: httpx.URL
@@ -65,10 +65,10 @@ class Destination:
 
 
 def below(base_url: str | httpx.URL, route: str) -> Destination:
-    """The target of a route below a base URL.
+    """The destination of a route below a base URL.
 
     Raises:
-        httpx.InvalidURL: the base URL can't be used, with what to write instead.
+        httpx.InvalidURL: the base URL can't be used; the message says what to write instead.
     """
     return _below(str(base_url), route)
 
@@ -83,7 +83,7 @@ def _below(base_url: str, route: str) -> Destination:
 
 
 def as_it_is(url: str | httpx.URL) -> Destination:
-    """The target of a URL that is used unchanged, as an inference graph's is.
+    """The destination of a URL that is used unchanged, as an inference graph's is.
 
     Raises:
         httpx.InvalidURL: as `below`.
@@ -97,11 +97,11 @@ def as_it_is(url: str | httpx.URL) -> Destination:
 def _target(url: str, userinfo: tuple[str, str] | None) -> Destination:
     return Destination(
         httpx.URL(url), userinfo
-    )  # raises InvalidURL: nothing secret is left in it but its query, which httpx does not repeat
+    )  # raises InvalidURL; the only secret left in the URL may be its query, which httpx does not repeat
 
 
 def no_cookies() -> CookieJar:
-    """A jar that takes no cookie: one that a server gives to one caller must not be shown with the next caller's request."""
+    """A jar that takes no cookie, since a cookie that a server sets for one caller must not be sent with another caller's request."""
     return CookieJar(DefaultCookiePolicy(allowed_domains=()))
 
 
@@ -109,8 +109,8 @@ class Reply:
     """A health check's answer.
 
     Attributes:
-        answer: what it is read from.
-        response: makes the whole of it, for errors to hold.
+        answer: the answer that a protocol reads.
+        response: makes the httpx response, for errors to refer to.
     """
 
     __slots__ = ("answer", "response")
@@ -126,12 +126,12 @@ class Reply:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """By name in lower case."""
+        """The headers by name in lower case."""
         return self.answer.headers
 
 
 class Sender:
-    """An `httpx.AsyncClient` as a configuration wants it. Redirects are not followed: headers could go to another host."""
+    """An `httpx.AsyncClient` with a configuration's settings. It follows no redirects, since they could take headers to another host."""
 
     def __init__(self, config: RESTConfig, policy: RetryPolicy) -> None:
         """Opens the client; nothing is connected yet."""
@@ -148,7 +148,7 @@ class Sender:
         await self._client.aclose()
 
     async def ask(self, target: Destination, headers: HeaderTypes, limit: CallTimeout) -> Reply:
-        """GET, retried as a question may be; the body is read to `ANSWER_LIMIT`."""
+        """Send a GET, with the retries of a health check, and read the body up to `ANSWER_LIMIT`."""
         ways = self._ways if self._ways is not None and self._is_plain(target) and self._ways.by_own(target.url) else None
 
         async def attempt(phases: httpx.Timeout) -> Reply:
@@ -165,7 +165,7 @@ class Sender:
         return await self._run("GET", target, limit, attempt)
 
     async def post(self, target: Destination, headers: httpx.Headers, body: bytes, limit: CallTimeout) -> httpx.Response:
-        """POST, sent again only if it can't have arrived; the body is read whole."""
+        """Send a POST, again only if it can't have arrived, and read the whole body."""
 
         async def attempt(phases: httpx.Timeout) -> httpx.Response:
             return await self._sent("POST", target, headers, body, phases)
@@ -173,11 +173,11 @@ class Sender:
         return await self._run("POST", target, limit, attempt)
 
     def _is_plain(self, target: Destination) -> bool:
-        """Whether a question needs nothing of httpx's client, which costs as much as all the rest."""
+        """Whether a health check can be sent without httpx's client, which takes as much time as all the rest."""
         return not (target.auth or self._config.auth is not None or self._client.is_closed)
 
     def _journey(self, own: Transport, target: Destination, headers: HeaderTypes) -> Journey:
-        if headers:  # not kept: credentials may be among them
+        if headers:  # such a request is not kept, since its headers may contain credentials
             return prepare(own, self._client.build_request("GET", target.url, headers=handed_on(headers)))
         journey = self._journeys.get(target)
         if journey is None:
@@ -241,7 +241,7 @@ async def _heard(came: Came, request: httpx.Request) -> Reply:
 
 
 async def _bounded(response: httpx.Response) -> httpx.Response:
-    """The same response with its body read, or the body's beginning."""
+    """Read a response's body, up to the limit."""
     body = bytearray()
     try:
         async for chunk in response.aiter_bytes():
@@ -262,7 +262,7 @@ async def _bounded(response: httpx.Response) -> httpx.Response:
 
 @asynccontextmanager
 async def _at_most(total: float | None) -> AsyncIterator[None]:
-    """Bounds a whole call: a server that sends a byte a second keeps within every phase's timeout, and never ends."""
+    """Limits a whole call, since a server that sends one byte a second never exceeds the timeout of a phase."""
     watch = asyncio.timeout(None if total is None else total * _OVERTIME + _GRACE)
     try:
         async with watch:
@@ -270,7 +270,7 @@ async def _at_most(total: float | None) -> AsyncIterator[None]:
     except TimeoutError as error:
         if not watch.expired():
             raise
-        raise httpx.ReadTimeout("") from error  # told in full where the URL is known
+        raise httpx.ReadTimeout("") from error  # the text is added by a caller that knows the URL
 
 
 def _ms_since(started: float) -> float:

@@ -1,4 +1,4 @@
-"""Shapes: checked, and read off nested lists.
+"""Checks shapes, and infers them from nested lists.
 
 The protocol's JSON takes a tensor's data flat or nested; it is sent flat, in row-major order, which every server reads.
 """
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 _MOST_DIMENSIONS: Final = 64
-"""What numpy 2 allows (NPY_MAXDIMS); lists that are nested deeper are no tensor."""
+"""The most dimensions, as in numpy 2 (NPY_MAXDIMS); lists that are nested deeper are not a tensor."""
 
 
 def check_shape(shape: Any, tensor: str) -> list[int]:  # noqa: ANN401 - checked here
-    """The shape as a list.
+    """Check a shape, and return it as a list.
 
     Raises:
         InvalidTensor: it is not a sequence of whole numbers, 0 or more each.
@@ -30,8 +30,8 @@ def check_shape(shape: Any, tensor: str) -> list[int]:  # noqa: ANN401 - checked
 
 
 def is_count(value: Any) -> bool:  # noqa: ANN401 - any type may come
-    """Whether it is a whole number, 0 or more."""
-    # `__index__` is what numpy's integers have and its floats have not; bool has it too.
+    """Whether a value is a whole number, 0 or more."""
+    # numpy's integers have `__index__` and its floats don't; bool, which is excluded here, has it too.
     return not isinstance(value, bool) and hasattr(value, "__index__") and int(value) >= 0
 
 
@@ -44,12 +44,12 @@ def as_lists(data: Any, depth: int = _MOST_DIMENSIONS) -> Any:  # noqa: ANN401 -
     """The data with lists for the arrays in it and Python's values for their scalars, as `tolist` gives them.
 
     Args:
-        data: of a tensor.
-        depth: of the lists that are looked into; deeper ones are kept as they are.
+        data: a tensor's data.
+        depth: the depth to which nested lists are converted; deeper ones are kept as they are.
     """
     if not isinstance(data, list | tuple):
         return data.tolist() if _has_tolist(type(data)) else data
-    # Types are few and elements many: a flat list of Python's values is looked through once, and kept.
+    # Checks the few types instead of the many elements, so that a flat list of Python's values is kept after one pass.
     kinds = {type(item) for item in data}
     if depth > 0 and any(issubclass(kind, list | tuple) or _has_tolist(kind) for kind in kinds):
         return [as_lists(item, depth - 1) for item in data]
@@ -57,19 +57,19 @@ def as_lists(data: Any, depth: int = _MOST_DIMENSIONS) -> Any:  # noqa: ANN401 -
 
 
 def _has_tolist(kind: type) -> bool:
-    return hasattr(kind, "tolist") and not issubclass(kind, memoryview)  # a memoryview is one element of BYTES
+    return hasattr(kind, "tolist") and not issubclass(kind, memoryview)  # a memoryview has `tolist` too, but is one element of BYTES
 
 
 def flatten(data: Any, shape: Sequence[int], tensor: str) -> list[Any]:  # noqa: ANN401 - JSON's values
     """The elements in row-major order.
 
     Args:
-        data: flat, or nested as the shape says; arrays and arrays' scalars may be in the lists.
-        shape: of the tensor.
-        tensor: its name, for messages.
+        data: the data, flat or nested as the shape says; the lists may contain arrays and their scalars.
+        shape: the tensor's shape.
+        tensor: the tensor's name, for messages.
 
     Raises:
-        InvalidTensor: the data is nested otherwise, or has another number of elements.
+        InvalidTensor: the data is nested in another way, or has another number of elements.
     """
     data = as_lists(data, max(1, len(shape)))
     if not isinstance(data, list | tuple):
@@ -105,7 +105,7 @@ def shape_of(data: Any, tensor: str) -> list[int]:  # noqa: ANN401 - JSON's valu
     """The shape that nested lists have.
 
     Raises:
-        InvalidTensor: they are ragged.
+        InvalidTensor: the lists are ragged.
     """
     shape: list[int] = []
     first = data
@@ -120,7 +120,7 @@ def datatype_of(flat: Sequence[object], tensor: str) -> str:
     """The datatype that Python's values have: BOOL, INT64, FP64 or BYTES, as numpy and KServe infer it.
 
     Raises:
-        InvalidTensor: they are of no such type, or mixed otherwise than ints with floats.
+        InvalidTensor: a value has none of these types, or types other than ints and floats are mixed.
     """
     kinds = {type(value) for value in flat}
     if kinds == {bool}:

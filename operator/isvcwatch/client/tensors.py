@@ -53,7 +53,7 @@ class Tensor:
         data: Any = None,  # noqa: ANN401 - a list of JSON's values, nested or not, or an array
         parameters: Mapping[str, Any] | None = None,
     ) -> None:
-        """Keeps the parts; nothing is copied but the parameters.
+        """Stores the parts; only the parameters are copied.
 
         Args:
             name: the tensor's name in the model.
@@ -103,7 +103,7 @@ class Tensor:
     def data(self) -> Any:  # noqa: ANN401 - as given
         """The data as it was given; of a binary tensor a flat list, BYTES as text if all of it is UTF-8.
 
-        None where there is none: it is not set yet, or it is in shared memory. Data that is set takes shared memory's place.
+        None if the data is not set yet or is in shared memory. Data that is set replaces the reference to shared memory.
         """
         if self._data is None and self._raw_data is not None:
             self._data = self._unpacked(self._raw_data)
@@ -118,8 +118,8 @@ class Tensor:
     def as_numpy(self) -> Array:
         """The data as an array of the tensor's shape.
 
-        BF16 comes as float32. BYTES come as an array of objects: bytes of a binary tensor, text of JSON's. A JSON null in a tensor
-        of floats is NaN.
+        BF16 becomes float32. BYTES become an array of objects: bytes from a binary tensor, text from JSON. A JSON null in a tensor of
+        floats becomes NaN.
 
         Raises:
             InvalidTensor: the data does not fit the datatype or the shape, there is none, or it is in shared memory.
@@ -147,9 +147,9 @@ class Tensor:
         return as_text(self._flat(), self._name)
 
     def set_data_from_numpy(self, input_tensor: Array, binary_data: bool = True) -> None:
-        """Takes the data from an array, which must have the tensor's datatype and shape; it is not changed, and not kept.
+        """Takes the data from an array, which must have the tensor's datatype and shape. The array is neither changed nor kept.
 
-        Parameters that say the data is in shared memory are removed: the array takes its place.
+        Parameters that refer to shared memory are removed, since the array replaces it.
 
         Args:
             input_tensor: the array; float32 (or ml_dtypes' bfloat16) for BF16; objects, bytes or text for BYTES.
@@ -185,10 +185,10 @@ class Tensor:
         return {"name": self.name, "shape": shape, "datatype": self.datatype, "data": data, "parameters": self.parameters}
 
     def to_wire(self, binary: bool | None = None) -> tuple[dict[str, Any], bytes | None]:
-        """The tensor as the protocol has it: its part of the JSON, and its raw bytes if it is sent in binary.
+        """The tensor in the protocol's format: its part of the JSON, and its raw bytes if it is sent in binary.
 
         Args:
-            binary: True or False to have it so whatever it was set from, None to leave it as it was set.
+            binary: whether to send raw bytes; None for the format in which the data was set.
 
         Raises:
             InvalidTensor: there is no data, it does not fit the shape, JSON can't hold it, or it is given and said to be in shared
@@ -218,7 +218,7 @@ class Tensor:
     __hash__ = None  # type: ignore[assignment] # mutable
 
     def __repr__(self) -> str:
-        """Name, shape and datatype; never the data, which can be big and private."""
+        """Name, shape and datatype, without the data, which may be big and private."""
         return f"{type(self).__name__}(name={self._name!r}, shape={list(self._shape)}, datatype={self._datatype!r})"
 
     def set_raw(self, raw: bytes) -> None:
@@ -274,7 +274,7 @@ class Tensor:
         return flatten(self._data, shape, self._name)
 
     def _key(self) -> tuple[Any, ...]:
-        """What makes two tensors equal: of BYTES the bytes, however they were given."""
+        """The parts that make two tensors equal; elements of BYTES are compared as bytes, however they were given."""
         elements = None if self._data is None and self._raw_data is None else self._flat()
         if elements is not None and self._datatype == BYTES:
             elements = [element.encode() if isinstance(element, str) else element for element in elements]
@@ -325,7 +325,7 @@ class RequestedOutput:
     """An output that a request asks for."""
 
     def __init__(self, name: str, parameters: Mapping[str, Any] | None = None) -> None:
-        """Names the output.
+        """Stores the name and the parameters.
 
         Args:
             name: the output's name in the model.
@@ -351,12 +351,12 @@ class RequestedOutput:
 
     @property
     def binary_data(self) -> bool | None:
-        """Whether raw bytes are asked for; None where nothing is said."""
+        """Whether raw bytes are asked for; None if the parameters don't say."""
         said = (self._parameters or {}).get("binary_data")
         return None if said is None else bool(said)
 
     def to_wire(self) -> dict[str, Any]:
-        """The output as the protocol's JSON has it."""
+        """The output in the protocol's JSON format."""
         return {"name": self._name} | ({"parameters": self._parameters} if self._parameters else {})
 
     def __eq__(self, other: object) -> bool:
@@ -373,16 +373,16 @@ class RequestedOutput:
 
 
 def region_of(parameters: Mapping[str, Any] | None) -> str | None:
-    """The shared memory region in which the data is; None where the parameters name none."""
+    """The name of the shared memory region that has the data; None if the parameters name none."""
     region = (parameters or {}).get(_REGION)
     return region if isinstance(region, str) and region else None
 
 
 def shared_memory_of(parameters: Mapping[str, Any] | None) -> Parameters:
-    """Those of the parameters that say where in shared memory the data is."""
+    """The parameters that tell where in shared memory the data is, without the others."""
     return {key: value for key, value in (parameters or {}).items() if key in _SHARED_MEMORY}
 
 
 def without_size(parameters: Parameters) -> Parameters:
-    """The parameters but that of a binary tensor's size."""
+    """The parameters without that of a binary tensor's size."""
     return {key: value for key, value in parameters.items() if key != _SIZE}

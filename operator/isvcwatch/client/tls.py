@@ -1,6 +1,6 @@
-"""Makes SSL contexts: once for all clients where the settings are the usual ones.
+"""Makes SSL contexts, and shares one between all clients that have the usual settings.
 
-Loading the CA bundle takes some 27 ms, far more than all else that a client's creation costs. httpx 0.28 deprecates paths in
+Loading the CA bundle takes some 27 ms, far more than the rest of a client's creation. httpx 0.28 deprecates paths in
 `verify` and all of `cert`, so the contexts are made here.
 """
 
@@ -32,10 +32,10 @@ def ssl_context(config: RESTConfig) -> ssl.SSLContext:
 def lazy_context(config: RESTConfig) -> Callable[[], ssl.SSLContext]:
     """Makes the context for a configuration when it is first needed, so that plain HTTP needs no certificates.
 
-    The environment is read now. `verify` and `cert` are checked now too, where they are given.
+    The environment is read at once, and `verify` and `cert` are checked at once if they are given.
 
     Raises:
-        ValueError: as `ssl_context`; where SSL_CERT_FILE or SSL_CERT_DIR is to blame, what is returned raises it.
+        ValueError: as `ssl_context`; for a fault in SSL_CERT_FILE or SSL_CERT_DIR, the returned function raises it.
     """
     file, directory = os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", "")
     if config.verify is True and config.cert is None:
@@ -48,20 +48,20 @@ def lazy_context(config: RESTConfig) -> Callable[[], ssl.SSLContext]:
 
 @functools.cache
 def _usual_context(http2: bool, file: str, directory: str) -> ssl.SSLContext:
-    """The usual CAs. One a flag, since httpcore sets the protocols that TLS negotiates (ALPN) on the context itself."""
+    """The context with the usual CAs. Each value of `http2` has its own, since httpcore sets the ALPN protocols on the context itself."""
     del http2
     return _with_usual_authorities(file, directory)
 
 
 def _with_usual_authorities(file: str, directory: str) -> ssl.SSLContext:
-    """Trusts who SSL_CERT_FILE or SSL_CERT_DIR names, in httpx's order; certifi's where neither is set."""
+    """A context that trusts the CAs in SSL_CERT_FILE or SSL_CERT_DIR, in httpx's order; certifi's if neither is set."""
     if file:
         try:
             return ssl.create_default_context(cafile=file)
-        except OSError as error:  # ssl.SSLError is one
+        except OSError as error:  # includes ssl.SSLError
             raise ValueError(f"SSL_CERT_FILE: no certificates of authorities can be read from {file!r}: {error}") from error
     if directory:
-        if not any(Path(part).is_dir() for part in directory.split(os.pathsep)):  # OpenSSL would say nothing, and trust nobody
+        if not any(Path(part).is_dir() for part in directory.split(os.pathsep)):  # OpenSSL would silently trust no CA
             raise ValueError(f"SSL_CERT_DIR: there is no directory {directory!r}")
         return ssl.create_default_context(capath=directory)
     return httpx.create_ssl_context(trust_env=False)
@@ -79,7 +79,7 @@ def _verifying(verify: Verify) -> ssl.SSLContext:
         if path.is_dir():
             return ssl.create_default_context(capath=path)
         return ssl.create_default_context(cafile=path)
-    except OSError as error:  # ssl.SSLError is one
+    except OSError as error:  # includes ssl.SSLError
         raise ValueError(f"verify: no certificates of authorities can be read from {str(path)!r}: {error}") from error
 
 
@@ -90,7 +90,7 @@ def trusting(bundles: Iterable[str]) -> ssl.SSLContext:
         bundles: files of certificates in PEM.
 
     Raises:
-        ValueError: one of them can't be used; the message says which.
+        ValueError: a file can't be used; the message says which.
     """
     context = ssl.create_default_context()
     for path in bundles:
@@ -102,11 +102,11 @@ def load_authorities(context: ssl.SSLContext, path: str) -> None:
     """Trust the authorities in a file of certificates in PEM.
 
     Raises:
-        ValueError: it can't be used.
+        ValueError: the file can't be used.
     """
     try:
         context.load_verify_locations(cafile=path)
-    except OSError as error:  # ssl.SSLError is one
+    except OSError as error:  # includes ssl.SSLError
         why = error.strerror if error.filename or not isinstance(error, ssl.SSLError) else "no certificate in PEM is in it"
         raise ValueError(f"write the path of a file with certificates of authorities in PEM ({why})") from error
 
@@ -114,7 +114,7 @@ def load_authorities(context: ssl.SSLContext, path: str) -> None:
 def _load_cert(context: ssl.SSLContext, cert: Cert) -> None:
     certificate, key, password = (*cert, None, None)[:3] if isinstance(cert, tuple) else (cert, None, None)
     try:
-        # Without a password OpenSSL would ask for one on the terminal: an empty one makes it an error instead.
+        # Without a password, OpenSSL would ask for one on the terminal. An empty one makes it raise an error instead.
         context.load_cert_chain(certificate, key, password if password is not None else "")
     except (OSError, TypeError, ValueError) as error:
         files = " and ".join(repr(str(file)) for file in (certificate, key) if file is not None)

@@ -1,4 +1,4 @@
-"""The ways that requests can go: by our own transport, or by httpx's for what ours can't do, which is HTTP/2 and proxies."""
+"""Sends requests by our own transport, or by httpx's if they need HTTP/2 or a proxy, which ours can't do."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
     from isvcwatch.client.proxies import Proxies, Proxy
 
 AT_ONCE: Final = 100
-"""Requests under way by our own transport, as many as httpx's has connections; further ones wait in the order of their coming."""
+"""The most requests under way on our own transport, as many as httpx's has connections; further ones wait in order."""
 
 _SECURE: Final = "https"
 
 
 class Ways(httpx.AsyncBaseTransport):
-    """Sends each request the way that its URL needs.
+    """Sends each request by the transport that its URL needs.
 
     Attributes:
         own: our own transport.
     """
 
     def __init__(self, tls: Callable[[], ssl.SSLContext], http2: bool, proxies: Proxies) -> None:
-        """Opens nothing yet.
+        """Stores the settings; opens no connection yet.
 
         Args:
-            tls: how https servers are checked; asked for when the first one is.
+            tls: makes the TLS context for https servers when the first one is asked.
             http2: speak HTTP/2 where the server does.
-            proxies: the environment's.
+            proxies: the environment's proxies.
         """
         self.own = Transport(tls=tls)
         self._tls = tls
@@ -46,14 +46,14 @@ class Ways(httpx.AsyncBaseTransport):
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._loop: asyncio.AbstractEventLoop | None = None
         if http2:
-            self._made(None, secure=False)  # says at once where h2 is not installed
+            self._made(None, secure=False)  # raises an error at once if h2 is not installed
 
     def by_own(self, url: httpx.URL) -> bool:
         """Whether our own transport can carry a request to the URL."""
         return not self._http2 and self._proxy(url) is None
 
     async def turn(self, request: httpx.Request, patience: float | None) -> asyncio.Semaphore:
-        """Waits until our own transport may carry one more request; release what is returned when that has ended.
+        """Waits until our own transport may carry one more request. The caller releases the returned semaphore after the request.
 
         Raises:
             httpx.PoolTimeout: `patience` seconds have passed.
@@ -71,8 +71,8 @@ class Ways(httpx.AsyncBaseTransport):
         """Sends a request.
 
         Raises:
-            ValueError: there are no certificates to check the server by.
-            RuntimeError: it is in use on another event loop.
+            ValueError: the certificates to check the server by can't be loaded.
+            RuntimeError: the transport is in use on another event loop.
             httpx.ProxyError: the environment names a proxy that can't be used.
             httpx.TransportError: there is no answer.
         """
@@ -97,7 +97,7 @@ class Ways(httpx.AsyncBaseTransport):
             await transport.aclose()
 
     def _look_where(self) -> None:
-        """Drops httpx's transports where another event loop runs than when they were made: their connections and locks are that one's."""
+        """Drops httpx's transports if they were made on another event loop, which their connections and locks belong to."""
         running = asyncio.get_running_loop()
         if running is self._loop:
             return
@@ -131,7 +131,7 @@ class Ways(httpx.AsyncBaseTransport):
 
 
 def _why(proxy: Proxy, error: Exception) -> str:
-    """In words without the proxy's credentials, which httpx's own words may repeat."""
+    """The reason in our own words, since httpx's may contain the proxy's credentials."""
     scheme = proxy.url.partition("://")[0].lower()
     if isinstance(error, ImportError):
         return f"{scheme}:// needs httpx[socks]"

@@ -1,4 +1,4 @@
-"""Status conditions: the three of ours, and the shape that KServe can read."""
+"""Status conditions: the three that isvcwatch owns, and the format that KServe can read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SEVERITY: Final = "Info"
 """Always set: Knative's condition manager folds every condition without a severity into KServe's own `Ready`."""
 
 MESSAGE_LIMIT: Final = 512
-"""Characters; enough for a URL and the server's own words, and small beside the object."""
+"""Characters; enough for a URL and the server's own words, and little compared with the size of the object."""
 
 
 class Status(StrEnum):
@@ -33,11 +33,11 @@ class ConditionType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition as it stands, or is to stand, in `status.conditions`.
+    """A condition as it is, or is to be, in `status.conditions`.
 
     Attributes:
         type: the condition's type, ours or another's.
-        status: "True", "False" or "Unknown"; as found, where it isn't ours.
+        status: "True", "False" or "Unknown"; on another's condition, whatever was found.
         reason: CamelCase.
         message: one line for people, stable while nothing changes.
         last_transition_time: RFC 3339 in UTC, whole seconds, with a Z.
@@ -64,15 +64,15 @@ class Condition:
 
 
 def timestamp(moment: datetime) -> str:
-    """A moment as `lastTransitionTime` must be: whole seconds, UTC, with a Z.
+    """A moment in the format of `lastTransitionTime`: whole seconds, UTC, with a Z.
 
-    Any other form, which the CRD lets pass, breaks KServe's decoding of the object and of every list that holds it.
+    The CRD accepts other formats as well, but they break KServe's decoding of the object and of every list that contains it.
     """
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def is_timestamp(text: str) -> bool:
-    """Whether the text has the one form that is safe to write."""
+    """Whether the text has the format that `timestamp` writes, the only one that KServe can decode."""
     return re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", text) is not None
 
 

@@ -1,4 +1,4 @@
-"""From health to what must be said: which conditions to write, and which Event tells of the edge."""
+"""Decides from a target's health which conditions to write, which to remove, and which Event to record."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Notice:
     """An Event to record on the InferenceService.
 
     Attributes:
-        reason: which edge.
+        reason: the Event's reason, which names the change of the verdict.
         status: what ModelReady has become.
         cause: the condition's reason.
         message: the condition's message.
-        since: the condition's lastTransitionTime, by which one turn is told from another.
+        since: the condition's lastTransitionTime, which distinguishes this change from others to the same status.
     """
 
     reason: EventReason
@@ -39,8 +39,8 @@ class Record:
 
     Attributes:
         health: verdicts and streaks.
-        announced: the ModelReady status that people were last told of; None where nobody was told anything yet.
-        unsure: whether they were is not known for certain, so that it is told again: its Event has the same name, and is there once.
+        announced: the ModelReady status that was last announced to people; None if none was announced yet.
+        unsure: whether that Event may be missing, so that it is recorded again; since its name stays the same, no second one comes of it.
     """
 
     health: Health
@@ -50,12 +50,12 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is to be done now; empty while nothing has changed.
+    """What is to be done about a service now; empty while nothing has changed.
 
     Attributes:
-        conditions: to be written.
-        notice: to be told.
-        removed: our conditions that are to go, since nobody vouches for them any more.
+        conditions: the conditions to write.
+        notice: the Event to record.
+        removed: our conditions to remove from the object, since they are no longer known to be true, or are Unknown and to be left off.
     """
 
     conditions: tuple[Condition, ...] = ()
@@ -68,11 +68,11 @@ class Decision:
 
 
 RECENT: Final = timedelta(hours=1)
-"""For how long a turn is told again by the next process: as long as API servers keep Events. Told again, it has the same name."""
+"""How long after a change of the verdict a new process records its Event again: as long as API servers keep Events."""
 
 
 def seed(isvc: InferenceService, now: str) -> Record:
-    """What the cluster already says about a service: where a restarted watcher takes up.
+    """The record of a service as its conditions in the cluster show it, so that a restarted watcher continues from there.
 
     Args:
         isvc: the service.
@@ -85,42 +85,43 @@ def seed(isvc: InferenceService, now: str) -> Record:
             verdicts[kind] = Finding(Status(found.status), found.reason, found.message)
     model = isvc.condition(ConditionType.MODEL_READY)
     told = verdicts.get(ConditionType.MODEL_READY)
-    # The process before may have ended between the condition and its Event. What a True was before is not known: it is never told again.
+    # The previous process may have ended after it wrote the condition and before it recorded the Event. The Event of a True is not recorded
+    # again, since the status before it is not known: it may have been the first verdict, which needs no Event.
     again = model is not None and told is not None and told.status is not Status.TRUE and _is_recent(model.last_transition_time, now)
     return Record(Health.seeded(verdicts), told.status if told else None, again)
 
 
 def decide(record: Record, isvc: InferenceService, now: str, *, omit_unknown: bool = False) -> Decision:
-    """What to write and to tell, so that the object says what the record holds.
+    """Decide what to write and to announce, so that the object shows the record's verdicts.
 
-    A condition is written when its status or its reason differs from what is there, or when somebody broke it: without its severity
-    KServe folds it into its own Ready, and with another form of time KServe can't read the object. Never for a message alone, so that an
-    upgrade that words things better writes nothing.
+    A condition is written when its status or its reason differs from the object's, or when another writer broke it: without severity,
+    KServe folds it into its own Ready, and with another time format KServe can't read the object. A condition is never written for its
+    message alone, so that an upgrade that changes the wording writes nothing.
 
     Args:
-        record: what is held to be so.
+        record: the target's verdicts, and what was announced.
         isvc: the object as it stands.
         now: this moment as `conditions.timestamp` gives it.
-        omit_unknown: leave Unknown off the object, and say it by Events and metrics alone.
+        omit_unknown: leave Unknown off the object, so that only Events and metrics show it.
     """
     omitted = {kind for kind, verdict in record.health.verdicts() if omit_unknown and verdict.status is Status.UNKNOWN}
     verdicts = [(kind, verdict) for kind, verdict in record.health.verdicts() if kind not in omitted]
     wanted = (_wanted(kind, verdict, isvc.condition(kind), now) for kind, verdict in verdicts)
     conditions = tuple(c for c in wanted if c is not None)
     model = next((c for c in conditions if c.type == ConditionType.MODEL_READY), isvc.condition(ConditionType.MODEL_READY))
-    # What is left off the object has no time there: told first, it is one turn, whichever process tells it.
+    # A condition that is left off the object has no time. An empty time gives its first Event the same name in every process.
     since = model.last_transition_time if model else "" if omitted and record.announced is None else now
     removed = tuple(kind for kind in ConditionType if kind in omitted and isvc.condition(kind) is not None)
     return Decision(conditions, _notice(record, since), removed)
 
 
 def unsay(isvc: InferenceService) -> Decision:
-    """Take back what was said of a service that came to be left alone."""
+    """Remove our conditions from a service that is no longer probed."""
     return Decision(removed=tuple(kind for kind in ConditionType if isvc.condition(kind) is not None))
 
 
 def told(record: Record, status: Status) -> Record:
-    """The record once people know of that status of the model."""
+    """The record after the model's status was announced to people."""
     return Record(record.health, status)
 
 
@@ -144,7 +145,7 @@ def _is_recent(since: str, now: str) -> bool:
 
 
 def _notice(record: Record, since: str) -> Notice | None:
-    """The Event of an edge of ModelReady. A first True is no news: only what was said to be otherwise can recover."""
+    """The Event for a change of ModelReady. A first True has none, since a model recovers only from a status that was announced before."""
     verdict = record.health.model_ready.verdict
     if verdict is None or (verdict.status == record.announced and not record.unsure):
         return None

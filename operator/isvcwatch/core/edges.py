@@ -1,4 +1,4 @@
-"""Edges: what is worth a line, a count or an alert. Values that whoever wants to know subscribes to."""
+"""Edges: the changes that are worth a log line, a count or an alert. Logs and metrics subscribe to them."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Turned:
     """A verdict has changed, in its status or in its reason.
 
     Attributes:
-        isvc: of which service.
-        condition: which of the three.
-        before: the verdict before; None where this is the first.
+        isvc: the service.
+        condition: the condition whose verdict has changed.
+        before: the verdict before; None if this is the first one.
         after: the verdict now.
     """
 
@@ -39,7 +39,7 @@ class Turned:
 
 
 class Doubt(StrEnum):
-    """Whether the watcher doubts its own network has changed."""
+    """The watcher has begun or ceased to doubt its own network."""
 
     CUT_OFF = "cut_off"
     """The watcher's own checks say that its network is gone: no model is accused of silence."""
@@ -53,7 +53,7 @@ class Doubt(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A bug has shown itself in what happened to one service; the service stays as it was."""
+    """An unexpected exception was raised while one service's input was handled; the service's state stays as it was."""
 
     uid: str
     error: Exception

@@ -1,4 +1,4 @@
-"""Self-doubt: where most of the fleet falls silent at once, the watcher's own network is likelier to have gone than all models at once."""
+"""Holds back verdicts when most of the fleet stops answering at once, since the watcher's own network has then most likely failed."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ SILENT: Final = frozenset(
         Reason.TLS_FAILED,
     }
 )
-"""Findings that the watcher's own network can bring about. Whatever a server answers proves that the network is well."""
+"""Findings that a failure of the watcher's own network can cause. Any answer of a server proves that the network works."""
 
 LEAST: Final = 10
-"""Targets that must have been asked before anything is held: fewer may well share a node."""
+"""Targets that must have been asked before verdicts are held back: fewer may well share a node."""
 
 SHARE: Final = 0.5
-"""Part of the latest targets asked that must have fallen silent: more than this is held."""
+"""The part of the latest targets asked that must have stopped answering before verdicts are held back, plus `MARGIN`."""
 
 MARGIN: Final = 1.5
-"""By how much more than `SHARE`, over the root of the targets asked: three standard deviations, so that chance alone does not close it."""
+"""Added to `SHARE`, divided by the square root of the targets asked: three standard deviations, so that chance does not close the gate."""
 
 WINDOW: Final = 60.0
-"""Seconds after which a target that fell silent says nothing any more about the watcher's network."""
+"""Seconds after which a target that stopped answering is no longer evidence about the watcher's network."""
 
 REMEMBERED: Final = 256
-"""Targets that fell silent that are looked at."""
+"""How many of the latest targets that stopped answering are remembered."""
 
 LONGEST: Final = 300.0
-"""Seconds after which an outage of the whole fleet is told, since it may be one."""
+"""Seconds after which verdicts are no longer held back, since the whole fleet may really be down."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Fall:
-    """A target that fell silent: when, and how many rounds of others had been well by then."""
+    """The moment when a target stopped answering, and how many rounds over all targets had succeeded by then."""
 
     at: float
     wells: int
@@ -55,7 +55,7 @@ class _Fall:
 
 @dataclass(slots=True)
 class Gate:
-    """Decides whether an accusation is to be held.
+    """Decides whether verdicts that a model does not answer are held back. It is closed while they are.
 
     It is told of targets that fall silent, each once; of those that are well only how many rounds were, since nearly all are; and of what
     the watcher's own checks of its network find.
@@ -75,15 +75,15 @@ class Gate:
 
     @property
     def is_closed(self) -> bool:
-        """Whether accusations are held, as of the last look."""
+        """Whether verdicts are held back, as of the latest call of `holds`."""
         return self.closed_since is not None and not self._told
 
     def fell_silent(self, now: float, wells: int) -> None:
-        """A target that was held to be ready gives no answer, for the first time in a row.
+        """Take note of a ready target's first round in a row without an answer.
 
         Args:
             now: seconds.
-            wells: rounds that were well so far, over all targets.
+            wells: rounds that have succeeded so far, over all targets.
         """
         self._falls.append(_Fall(now, wells))
 
@@ -101,7 +101,7 @@ class Gate:
             self.closed_since, self._wells_at_closing, self.cut_off = now, wells, True
 
     def holds(self, now: float, wells: int) -> bool:
-        """Whether no model may be accused of silence now.
+        """Whether verdicts that a model does not answer are held back now.
 
         It closes once more than `share` of the latest `LEAST` targets or more have fallen silent, and by more than chance brings about:
         all of ten, two thirds of eighty. It opens again when as many rounds are
@@ -109,13 +109,13 @@ class Gate:
 
         Args:
             now: seconds.
-            wells: rounds that were well so far, over all targets.
+            wells: rounds that have succeeded so far, over all targets.
         """
         if self.closed_since is not None:
             if wells - self._wells_at_closing >= LEAST:
                 self._open()
             elif now - self.closed_since >= LONGEST:
-                self._told = True  # and goes on being told, until something is well again
+                self._told = True  # holds nothing back from now on, until `LEAST` rounds have succeeded
             return self.is_closed
         if self._has_most_fallen(now, wells):
             self.closed_since, self._wells_at_closing = now, wells
@@ -129,7 +129,7 @@ class Gate:
         self._falls.clear()
 
     def _has_most_fallen(self, now: float, wells: int) -> bool:
-        """Whether the latest targets, however many are looked at, have mostly fallen silent."""
+        """Whether there is a number of latest targets of which most have stopped answering."""
         for fallen, fall in enumerate(reversed(self._falls), 1):
             if now - fall.at > WINDOW:
                 return False
@@ -140,5 +140,5 @@ class Gate:
 
 
 def is_silence(finding: Finding) -> bool:
-    """Whether a finding is one that the watcher's own network can bring about."""
+    """Whether a failure of the watcher's own network can cause a finding."""
     return finding.reason in SILENT

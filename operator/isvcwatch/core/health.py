@@ -1,4 +1,4 @@
-"""The health state machine: answers in a row become a verdict, with the kubelet's thresholds."""
+"""The health state machine: turns findings in a row into verdicts, by the kubelet's thresholds."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Finding:
     message: str = ""
 
     def same_as(self, other: Finding | None) -> bool:
-        """Whether both say the same to a machine: messages are for people."""
+        """Whether both findings have the same status and reason; messages, which are for people, may differ."""
         return self is other or (other is not None and self.status == other.status and self.reason == other.reason)
 
 
@@ -51,12 +51,12 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Tracker:
-    """One condition's verdict, and the findings in a row that speak for another.
+    """One condition's verdict, and the latest findings in a row that contradict it.
 
     Attributes:
-        verdict: what is held to be so; None before the first verdict.
-        latest: the latest finding, where it speaks for another verdict; None while nothing does.
-        streak: how many findings in a row speak for that other verdict.
+        verdict: the current verdict; None before the first one.
+        latest: the latest finding if it contradicts the verdict, else None.
+        streak: how many findings in a row contradict the verdict in the same way.
     """
 
     verdict: Finding | None = None
@@ -64,11 +64,11 @@ class Tracker:
     streak: int = 0
 
     def observe(self, finding: Finding, policy: ProbePolicy) -> Tracker:
-        """The tracker after one more finding; itself where nothing changes, as with nearly every probe.
+        """The tracker after one more finding; the same object if nothing changes, as with nearly every probe.
 
-        True needs `success_threshold` successes in a row. Leaving True needs `failure_threshold` rounds in a row that weren't successes,
-        whatever they were, and so does a first verdict, by its own threshold; the latest names the cause. A verdict that isn't True
-        changes its cause, or turns from False to Unknown and back, once the new one was found `failure_threshold` times in a row.
+        A verdict becomes True after `success_threshold` successes in a row. A True verdict changes after `failure_threshold` rounds in a
+        row that failed for any reason, and a first verdict is made after as many as `patience` says; the latest finding gives the reason.
+        A False or Unknown verdict changes its reason or its status once the same new finding came `failure_threshold` times in a row.
         """
         if self.verdict is not None and finding.same_as(self.verdict):
             return self if self.latest is None else Tracker(self.verdict)
@@ -76,7 +76,7 @@ class Tracker:
         return Tracker(finding) if streak >= self._needed(finding, policy) else Tracker(self.verdict, finding, streak)
 
     def _goes_on(self, finding: Finding) -> bool:
-        """Whether the finding speaks for the same verdict as the one before it."""
+        """Whether the finding continues the streak of the finding before it."""
         if self.latest is None or (self.latest.status is Status.TRUE) != (finding.status is Status.TRUE):
             return False
         is_first_or_leaves_true = self.verdict is None or self.verdict.status is Status.TRUE
@@ -98,7 +98,7 @@ class Health:
 
     @classmethod
     def seeded(cls, verdicts: Mapping[ConditionType, Finding]) -> Health:
-        """Health as the object's own conditions tell it, so that a restart flips nothing."""
+        """The health that an object's own conditions show, so that a restart changes no verdict."""
         return cls(
             Tracker(verdicts.get(ConditionType.SERVER_LIVE)),
             Tracker(verdicts.get(ConditionType.SERVER_READY)),
@@ -106,7 +106,7 @@ class Health:
         )
 
     def observe(self, found: Round, policy: ProbePolicy) -> Health:
-        """The health after one more round; itself where nothing changes. What was not asked stays as it is."""
+        """The health after one more round; the same object if nothing changes. A condition that was not asked about stays as it is."""
         live, ready, model = found.server_live, found.server_ready, found.model_ready
         after_live = self.server_live.observe(live, policy) if live is not None else self.server_live
         after_ready = self.server_ready.observe(ready, policy) if ready is not None else self.server_ready
@@ -116,7 +116,7 @@ class Health:
         return Health(after_live, after_ready, after_model)
 
     def same_verdicts(self, other: Health) -> bool:
-        """Whether both hold the same to be so, whatever else is on its way."""
+        """Whether both have the same verdicts; findings that have not changed a verdict yet may differ."""
         return (
             self.server_live.verdict is other.server_live.verdict
             and self.server_ready.verdict is other.server_ready.verdict
@@ -124,17 +124,17 @@ class Health:
         )
 
     def pending(self) -> Iterator[Finding]:
-        """The findings that speak for another verdict."""
+        """The latest findings that contradict a verdict."""
         for tracker in (self.server_live, self.server_ready, self.model_ready):
             if tracker.latest is not None:
                 yield tracker.latest
 
     def declare(self, finding: Finding) -> Health:
-        """The health when something is known at once and for all three, such as a misconfiguration; streaks start anew."""
+        """The health with one finding, such as a misconfiguration, as the verdict on all three conditions at once; streaks start anew."""
         return Health.seeded(dict.fromkeys(ConditionType, finding))
 
     def verdicts(self) -> Iterator[tuple[ConditionType, Finding]]:
-        """The verdicts that there are."""
+        """Each condition that has a verdict, with the verdict."""
         for kind, tracker in (
             (ConditionType.SERVER_LIVE, self.server_live),
             (ConditionType.SERVER_READY, self.server_ready),

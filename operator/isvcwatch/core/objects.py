@@ -1,4 +1,4 @@
-"""The parts of Kubernetes objects that matter here, parsed once at the edge. Nothing in them is trusted to make sense."""
+"""The parts of Kubernetes objects that probing needs, as parsed once at the edge. Their values are not validated."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class DeploymentMode(StrEnum):
-    """How KServe deploys a service, by its present names (`RawDeployment` is Standard, `Serverless` is Knative)."""
+    """How KServe deploys a service, in KServe's present terms (`RawDeployment` is now Standard, `Serverless` is now Knative)."""
 
     STANDARD = "Standard"
     KNATIVE = "Knative"
@@ -26,7 +26,7 @@ class Port:
 
     Attributes:
         number: the port.
-        name: its name; one with `grpc` or `h2c` in it is gRPC to KServe.
+        name: its name; KServe takes a port with `grpc` or `h2c` in its name for gRPC.
     """
 
     number: int
@@ -34,7 +34,7 @@ class Port:
 
     @property
     def is_grpc(self) -> bool:
-        """Whether KServe takes it for gRPC, which its name tells."""
+        """Whether KServe takes the port for gRPC by its name."""
         return "grpc" in self.name or "h2c" in self.name
 
 
@@ -55,16 +55,16 @@ class ReadyRoute:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container that serves models, as far as asking it needs.
+    """The parts of a serving container that matter for probing it.
 
     Attributes:
         image: the image's name.
-        command: `command`; empty where the image's own entry point runs.
-        args: `args`.
+        command: `command`; empty if the image's own entry point runs.
+        args: the container's `args`.
         environment: the plain environment variables.
         ports: the declared ports, in order.
         ready: its own readiness route.
-        startup: seconds that it says it may take to start; 0 where it says nothing.
+        startup: seconds that it may take to start by its own probes; 0 if it declares none.
     """
 
     image: str = ""
@@ -85,9 +85,9 @@ class ComponentSpec:
         model_format: `model.modelFormat.name` in lower case, or an old style key (`sklearn`, ...); empty for a custom container.
         protocol_version: `model.protocolVersion` in lower case.
         name: `predictor.name`, which becomes part of the Service's name.
-        has_storage: whether it says where its model is; a server of many models is started without.
-        server: the container with the model server; where there is a runtime, what the service adds to it.
-        collocated: the `transformer-container` beside it, which is then what the Service exposes.
+        has_storage: whether it names its model's storage; a server of many models is started without.
+        server: the container with the model server; with a runtime, only what the service adds to the runtime's container.
+        collocated: the `transformer-container` in the same pod, which the Service exposes in place of the model server.
     """
 
     min_replicas: int | None = None
@@ -104,10 +104,10 @@ class Canary:
     """A predictor beside the stable one, to which KServe's Standard mode gives a part of the traffic.
 
     Attributes:
-        spec: the predictor, by whose name its Service is called.
-        runtime: the runtime that it names; empty where KServe chooses.
-        traffic: percent, as the status has it; 0 until KServe has made it.
-        ready: what the status says of it.
+        spec: the predictor, whose name is part of its Service's name.
+        runtime: the name of the runtime that it asks for; empty if KServe chooses one.
+        traffic: its percentage of the traffic in the status; 0 until KServe has created it.
+        ready: whether the status calls it ready.
     """
 
     spec: ComponentSpec
@@ -118,7 +118,7 @@ class Canary:
 
 @dataclass(frozen=True, slots=True)
 class RuntimeKey:
-    """Names a ServingRuntime, or, with an empty namespace, a ClusterServingRuntime."""
+    """The name of a ServingRuntime, or, with an empty namespace, of a ClusterServingRuntime."""
 
     namespace: str
     name: str
@@ -126,10 +126,10 @@ class RuntimeKey:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """A (Cluster)ServingRuntime's say on how its servers are spoken to.
+    """The parts of a ServingRuntime or ClusterServingRuntime that tell how to probe its servers.
 
     Attributes:
-        key: which one it is.
+        key: the runtime's namespace and name.
         server_type: `spec.builtInAdapter.serverType` in lower case, else empty.
         protocol_versions: `spec.protocolVersions` in lower case.
         model_formats: the names of `spec.supportedModelFormats` in lower case.
@@ -147,26 +147,26 @@ class Runtime:
 
 @dataclass(frozen=True, slots=True)
 class InferenceService:
-    """An InferenceService as far as watching it needs.
+    """The parts of an InferenceService that watching it needs.
 
     Attributes:
         uid: never empty.
-        resource_version: guards writes.
-        annotations: all but the very long ones: our own, KServe's and Knative's, and those that a runtime's arguments are filled from.
-        labels: all, likewise.
-        deleting: a deletionTimestamp is set.
-        stopped: the annotation or the condition says so.
-        mode: None where neither status nor annotation tells.
+        resource_version: the version that was read, which guards writes against changes since.
+        annotations: all but the very long ones, since a runtime's arguments may be filled in from any of them.
+        labels: all labels, since a runtime's arguments may be filled in from them too.
+        deleting: whether a deletionTimestamp is set.
+        stopped: whether the annotation or the condition says that it is stopped.
+        mode: the deployment mode; None if neither status nor annotation tells it.
         address_url: `status.address.url`.
         url: `status.url`.
         component_urls: `status.components.<component>.address.url`, the in-cluster ones.
         predictor: None where the spec has none.
         transformer: None where the spec has none.
-        canaries: those of the spec.
+        canaries: the canaries in the spec.
         runtime: the runtime that KServe chose, else the one that the spec names.
-        conditions: all that are there, ours or not, each at its place in the list; a malformed entry is None.
+        conditions: all conditions, ours and others', each at its place in the list; a malformed one is None.
         has_status: whether there is a status object at all.
-        problem: what is malformed, for people; empty where nothing is.
+        problem: a description for people of what is malformed; empty if nothing is.
     """
 
     uid: str
@@ -190,5 +190,5 @@ class InferenceService:
     problem: str = ""
 
     def condition(self, kind: str) -> Condition | None:
-        """The condition of that type, if it is there."""
+        """The condition of that type; None if the object has none."""
         return next((c for c in self.conditions or () if c is not None and c.type == kind), None)

@@ -1,4 +1,4 @@
-"""Our annotations, read and checked. They override what is derived; isvcwatch never writes one (it would roll the service's pods)."""
+"""Reads and checks our annotations, which override derived values. isvcwatch never writes one: that would roll the service's pods."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ URL: Final = PREFIX + "url"
 PROTOCOL: Final = PREFIX + "protocol"
 MODEL_NAME: Final = PREFIX + "model-name"
 PROTOCOLS: Final = tuple(protocols.PROTOCOLS)
-"""What the annotation may say: every protocol that there is."""
+"""The values that the protocol annotation may have."""
 
 
 class WrongValueError(ValueError):
-    """A value that can't be used; its text says what to write instead."""
+    """An annotation's value can't be used; the error's text says what to write instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What the annotations ask for; empty where they don't.
+    """The values of a service's annotations; empty for an annotation that is not set.
 
     Attributes:
         url: the base URL to probe instead of the status's.
         protocol: one of `PROTOCOLS`.
         model_name: the name that the server knows its model by.
         policy: the defaults with the annotations' values put in.
-        policy_fields: those that an annotation gave.
-        unknown: annotations with our prefix that mean nothing to us; ignored, and shown by `explain`.
+        policy_fields: the policy's fields that an annotation sets.
+        unknown: annotations with our prefix that are not known; they are ignored, and `explain` shows them.
     """
 
     url: str
@@ -52,7 +52,7 @@ class Overrides:
 
 
 def seconds(text: str, least: float) -> float:
-    """A number of seconds between `least` and an hour."""
+    """Parse a number of seconds between `least` and an hour."""
     try:
         value = float(text)
     except ValueError:
@@ -63,14 +63,14 @@ def seconds(text: str, least: float) -> float:
 
 
 def rounds(text: str) -> int:
-    """A threshold: how many rounds in a row."""
+    """Parse a threshold, which is a number of rounds in a row."""
     if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= MOST_ROUNDS):  # noqa: PLR2004 -- zeros before it
         raise WrongValueError(f"write a whole number from 1 to {MOST_ROUNDS}")
     return int(text)
 
 
 def base_url(text: str) -> str:
-    """A base URL that can be probed: http or https, a host, no credentials, no fragment."""
+    """Parse a base URL that can be probed: it has http or https and a host, and neither credentials nor a fragment."""
     try:
         parts = urlsplit(text)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
@@ -103,13 +103,13 @@ POLICY: Final[Mapping[str, tuple[str, Callable[[str], float]]]] = {
     PREFIX + "success-threshold": ("success_threshold", rounds),
     PREFIX + "startup-failure-threshold": ("startup_failure_threshold", rounds),
 }
-"""The probe fields' annotations, named as the kubelet names the fields."""
+"""The annotations that set fields of the policy, named as the kubelet names these fields."""
 
 KNOWN: Final = frozenset({URL, PROTOCOL, MODEL_NAME, *POLICY})
 
 
 def read(annotations: Mapping[str, str], defaults: ProbePolicy) -> Overrides:
-    """What the annotations ask for.
+    """Read a service's annotations.
 
     Raises:
         WrongValueError: the first annotation that can't be used, and what to write instead.
@@ -138,5 +138,5 @@ def _checked(name: str, value: str, check: Callable[[str], T]) -> T:
 
 
 def shown(url: str) -> str:
-    """The URL for messages: without what may be a user name and password, even where it is malformed."""
+    """The URL as it is shown in messages: without a user name and password, even if it is malformed."""
     return re.sub(r"//.*@", "//…@", url, flags=re.DOTALL)

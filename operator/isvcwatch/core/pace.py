@@ -1,4 +1,4 @@
-"""How soon a target is asked again: once a period; sooner while a verdict is being confirmed, later where it has long been down."""
+"""Decides how soon a target is asked again: after a period, sooner while a verdict is being confirmed, later if it has long been down."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
     from isvcwatch.core.policy import ProbePolicy
 
 LONG: Final = 600.0
-"""Seconds without being True after which a target is asked less and less often: whoever was going to look has been told."""
+"""Seconds without being True after which a target is asked less and less often, since people have long been told of it."""
 
 EASING: Final = 60.0
-"""Seconds of being down that add a second between two rounds: from ten seconds to a minute within an hour."""
+"""Seconds of being down that lengthen the time between two rounds by one second: from ten seconds to a minute within an hour."""
 
 
 def is_steady(health: Health) -> bool:
-    """Whether the model is held to be ready, and nothing speaks for anything else."""
+    """Whether the model's verdict is ready, and no finding contradicts any verdict."""
     verdict = health.model_ready.verdict
     return verdict is not None and verdict.status is Status.TRUE and not any(True for _ in health.pending())
 
 
 def starts_up(health: Health, policy: ProbePolicy) -> bool:
-    """Whether failures are expected: the model was never heard of, and is given more rounds to start than it will have later.
+    """Whether failures are expected: the model has no verdict yet, and may fail for more rounds while it starts than later.
 
     These rounds are a period apart, so that `startup_failure_threshold` times `period` is the time that a start may take.
     """
@@ -34,12 +34,14 @@ def starts_up(health: Health, policy: ProbePolicy) -> bool:
 
 
 def is_unsure(health: Health, policy: ProbePolicy, down: float) -> bool:
-    """Whether a verdict is being confirmed. Causes that go on changing for long are no longer news; an answer that is ready always is.
+    """Whether a verdict is being confirmed, so that the target is asked again soon.
+
+    For a target that has long been down, only an answer that is ready counts: a reason that keeps changing is no longer news.
 
     Args:
-        health: as it stands.
-        policy: the target's.
-        down: seconds for which the model has not been held to be ready.
+        health: the target's current health.
+        policy: the target's policy.
+        down: seconds since the model's verdict was last ready.
     """
     if starts_up(health, policy):
         return False
@@ -49,7 +51,7 @@ def is_unsure(health: Health, policy: ProbePolicy, down: float) -> bool:
 
 
 def delay(health: Health, policy: ProbePolicy, down: float) -> float:
-    """Seconds from the start of a target's latest round to the start of the next; arguments as for `is_unsure`."""
+    """Seconds from the start of a target's latest round to the start of the next. Its arguments are those of `is_unsure`."""
     if is_unsure(health, policy, down):
         return policy.edge
     if down < LONG or starts_up(health, policy):
@@ -58,6 +60,6 @@ def delay(health: Health, policy: ProbePolicy, down: float) -> float:
 
 
 def silence_tells(health: Health, policy: ProbePolicy) -> bool:
-    """Whether no answer so far is reason enough to ask again: only where a failure would be news."""
+    """Whether to ask again while an answer is still outstanding, which is worth it only if a failure would be news."""
     verdict = health.model_ready.verdict
     return not starts_up(health, policy) and (verdict is None or verdict.status is Status.TRUE)

@@ -1,4 +1,4 @@
-"""How often a target is asked, and how many answers make a verdict: the kubelet's probe fields and meanings."""
+"""The policy of how often a target is asked and how many findings make a verdict, with the kubelet's probe fields and their meanings."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from typing import Final
 
 SHORTEST_PERIOD: Final = 0.1
-"""Seconds between two rounds at least, by the settings of whoever runs the operator."""
+"""The shortest period, in seconds, that the operator's own settings may ask for."""
 
 SHORTEST_PERIOD_OF_TENANTS: Final = 1.0
-"""The same by an annotation: a tenant must not turn the watcher into a load generator."""
+"""The shortest period, in seconds, that an annotation may ask for: a tenant must not turn the watcher into a load generator."""
 
 SHORTEST_TIMEOUT: Final = 0.001
-"""Seconds that a request may take at least."""
+"""The shortest timeout of a request that can be set, in seconds."""
 
 LONGEST: Final = 3600.0
-"""Seconds of any time that can be set at most."""
+"""The longest time of any kind that can be set, in seconds."""
 
 MOST_ROUNDS: Final = 1000
-"""Rounds in a row that a threshold may ask for at most."""
+"""The most rounds in a row that a threshold may ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,12 @@ class ProbePolicy:
     Attributes:
         period: seconds between the starts of two rounds.
         timeout: seconds that one request may take, connecting included.
-        initial_delay: seconds after a target is first seen, or started again, in which it is left alone.
+        initial_delay: seconds without probing after a target is first seen or is started again.
         failure_threshold: rounds in a row that must fail before a verdict is False or Unknown.
         success_threshold: rounds in a row that must succeed before a verdict is True.
-        startup_failure_threshold: rounds in a row that may fail before there ever was a verdict; None for `failure_threshold`.
-        edge_period: seconds between the starts of two rounds while a verdict is being confirmed; never more than `period` counts.
-        slow_period: the most seconds between the starts of two rounds of a target that has long been down; never less than `period` counts.
+        startup_failure_threshold: rounds in a row that must fail before a first verdict is False or Unknown; None for `failure_threshold`.
+        edge_period: seconds between the starts of two rounds while a verdict is being confirmed; `period` if that is shorter.
+        slow_period: the most seconds between the starts of two rounds of a target that has long been down; `period` if that is longer.
     """
 
     period: float = 10.0
@@ -52,5 +52,5 @@ class ProbePolicy:
 
     @property
     def patience(self) -> int:
-        """Rounds that must fail before a first verdict is False or Unknown: the start-up gate."""
+        """Rounds in a row that must fail before a first verdict is False or Unknown."""
         return self.failure_threshold if self.startup_failure_threshold is None else self.startup_failure_threshold

@@ -1,4 +1,4 @@
-"""The one vocabulary: a condition's reason is an Event's cause, a metric's label and a row of docs/conditions.md."""
+"""The reasons that conditions, Events, metrics' labels and docs/conditions.md share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 
 class Reason(StrEnum):
-    """Why a condition is as it is; `MEANINGS` says each in words."""
+    """The reason of a condition; `MEANINGS` explains each one in words."""
 
     # The server answered.
     MODEL_READY = "ModelReady"
@@ -55,7 +55,7 @@ class Reason(StrEnum):
 
 
 class EventReason(StrEnum):
-    """The Events: edges of ModelReady."""
+    """The reasons of Events, each of which tells of a change of ModelReady."""
 
     MODEL_UNREADY = "ModelUnready"
     MODEL_RECOVERED = "ModelRecovered"
@@ -106,4 +106,4 @@ MEANINGS: Final[dict[Reason, str]] = {
     Reason.NO_ADDRESS: "KServe has not given the service an address yet",
     Reason.MALFORMED: "the object lacks what watching it needs",
 }
-"""What each reason means, as docs/conditions.md says it."""
+"""The meaning of each reason, in the words of docs/conditions.md."""

@@ -1,13 +1,13 @@
-"""What happens to a service, and what follows: all that the operator does about one service is in this table.
+"""Decides what follows from each thing that happens to a service, as this table says.
 
 | input        | what it does |
 |--------------|--------------|
-| `Seen`       | derives what is done about the service; a new target is judged afresh, what was said stays until then |
-| `RoundEnded` | moves the service's health, unless the round is of a target that has changed since |
-| `Told`       | remembers what people know |
+| `Seen`       | derives what is done about the service; a new target is judged afresh, and the old conditions stay until then |
+| `RoundEnded` | updates the service's health, unless its target has changed since the round began |
+| `Told`       | remembers which status of the model was announced |
 | `Gone`       | forgets the service |
 
-After each, whatever the object does not say yet is to be said.
+After `Seen` and `RoundEnded`, a `Say` effect asks for a write if the object does not show the current verdicts.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What holds for every service.
+    """The rules that apply to every service.
 
     Attributes:
         defaults: how services are probed that don't say otherwise.
@@ -49,10 +49,10 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A service, and what is remembered of it.
+    """A service, and what is remembered about it.
 
     Attributes:
-        isvc: as last seen.
+        isvc: the service as last seen.
         outcome: what is done about it.
         record: what is held to be so; None while it is left alone.
         stopped: it is stopped, or was and is not probed yet: what its conditions say is from before.
@@ -84,7 +84,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """The service is no more."""
+    """The service was deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +92,9 @@ class RoundEnded:
     """A round of probing has ended.
 
     Attributes:
-        target: the very object that the schedule was given: a round of any other is of a target that has changed since.
+        target: the same object that the schedule was given; a round with any other object belongs to an outdated target.
         found: what the round found.
-        doubted: most of the fleet has fallen silent, so that no model is to be accused of silence.
+        doubted: whether to hold back a verdict that the model does not answer, since most of the fleet does not answer.
     """
 
     target: Target
@@ -104,7 +104,7 @@ class RoundEnded:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A decision has been carried out."""
+    """A decision has been carried out: its conditions are written and its Event is recorded."""
 
     decision: Decision
 
@@ -117,7 +117,7 @@ Input: TypeAlias = Seen | Gone | RoundEnded | Told
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Probe this target from now on, not before so many seconds."""
+    """Probe this target from now on; its first round starts after `delay` seconds at the earliest."""
 
     target: Target
     delay: float
@@ -125,12 +125,12 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """Probe the service no longer."""
+    """Stop probing the service."""
 
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """The object does not say what is held to be so: `decision` knows what to write once its turn comes."""
+    """Write about the service soon, since its object does not show the current verdicts; `decision` then says what to write."""
 
 
 Effect: TypeAlias = Probe | Rest | Say | Edge
@@ -139,12 +139,12 @@ NOTHING: Final[tuple[Effect, ...]] = ()
 
 
 def step(state: State | None, happened: Input, rules: Rules, now: datetime) -> tuple[State | None, tuple[Effect, ...]]:
-    """What a service's state becomes, and what follows. The state itself and no effects where nothing changes.
+    """A service's new state and the effects of an input; if nothing changes, the same state and no effects.
 
     Args:
-        state: what is remembered; None of a service that is not known.
-        happened: what has happened to it.
-        rules: what holds for every service.
+        state: the service's state; None if the service is not known.
+        happened: the input.
+        rules: the rules that apply to every service.
         now: this moment.
     """
     match happened:
@@ -159,7 +159,7 @@ def step(state: State | None, happened: Input, rules: Rules, now: datetime) -> t
 
 
 def decision(state: State, rules: Rules, now: datetime) -> Decision:
-    """What is to be written and told of a service as it now stands; empty where the object says it all."""
+    """The conditions to write and the Event to record for a service as it now stands; empty if nothing is to be done."""
     if _is_no_longer_vouched_for(state):
         return unsay(state.isvc)
     if state.record is None:
@@ -168,7 +168,7 @@ def decision(state: State, rules: Rules, now: datetime) -> Decision:
 
 
 def _round_ended(state: State | None, ended: RoundEnded, rules: Rules, now: datetime) -> tuple[State | None, tuple[Effect, ...]]:
-    """Nearly every round finds what is held already: then nothing else is looked at."""
+    """Update the health. Nearly every round confirms the verdicts, and then returns early."""
     if state is None or state.record is None or state.outcome is not ended.target:
         return state, NOTHING
     record, former = state.record, state.former
@@ -235,7 +235,7 @@ def _told(state: State | None, decision: Decision) -> State | None:
 
 
 def _say(state: State, effects: tuple[Effect, ...], rules: Rules, now: datetime) -> tuple[State, tuple[Effect, ...]]:
-    """Whatever the object does not say yet is to be said. Where it says it all, that is what people know: a first True needs no Event."""
+    """Add a `Say` if the object does not show the verdicts; else count the model's status as announced: a first True needs no Event."""
     if decision(state, rules, now):
         return state, (*effects, Say())
     if state.record and (verdict := state.model_ready) and verdict.status is not state.record.announced:
@@ -244,14 +244,14 @@ def _say(state: State, effects: tuple[Effect, ...], rules: Rules, now: datetime)
 
 
 def _record(state: State | None, isvc: InferenceService, outcome: Outcome, now: datetime) -> Record | None:
-    """What is held to be so after a change of the object."""
+    """The service's record after a change of its object."""
     if isinstance(outcome, Skipped):
         return None
     if state is None or state.record is None:
-        # After a stop it is judged afresh: what the conditions say, if KServe has left them, is from before.
+        # A service is judged afresh after a stop: if KServe has kept the conditions, they are from before it.
         record = Record(Health()) if state and state.stopped else seed(isvc, timestamp(now))
     elif state.outcome is not outcome:
-        # Judged afresh: what the object says stays until then, and what was found of the target before is not said of this one.
+        # A changed target is judged afresh: the object's conditions stay until then, and findings about the old target are dropped.
         record = replace(state.record, health=seed(isvc, timestamp(now)).health)
     else:
         record = state.record
@@ -261,7 +261,7 @@ def _record(state: State | None, isvc: InferenceService, outcome: Outcome, now: 
 
 
 def _placed(before: State | None, after: State) -> Iterator[Effect]:
-    """What is done about a service has changed."""
+    """The effects of a change in what is done about a service."""
     if isinstance(after.outcome, Target):
         known = after.record is not None and any(True for _ in after.record.health.verdicts())
         yield Probe(after.outcome, 0.0 if known else after.outcome.policy.initial_delay)
@@ -271,7 +271,7 @@ def _placed(before: State | None, after: State) -> Iterator[Effect]:
 
 
 def _turns(isvc: InferenceService, before: Health, after: Health) -> Iterator[Turned]:
-    """The conditions that are held to be otherwise than before."""
+    """An edge for each condition whose verdict has changed."""
     were = dict(before.verdicts())
     for kind, verdict in after.verdicts():
         if not verdict.same_as(were.get(kind)):
@@ -279,9 +279,10 @@ def _turns(isvc: InferenceService, before: Health, after: Health) -> Iterator[Tu
 
 
 def _is_no_longer_vouched_for(state: State) -> bool:
-    """Whether what was said of a service can no longer be known: in Standard mode it came to be one that may be at zero.
+    """Whether a service's conditions must be removed, since it is in Standard mode and may now be scaled to zero.
 
-    Not in Knative mode, where any write to a service at zero makes KServe say that it is in progress; not where KServe wipes it anyway.
+    They stay in Knative mode, where any write to a service at zero makes KServe report it as in progress, and wherever KServe removes
+    them itself.
     """
     outcome = state.outcome
     return isinstance(outcome, Skipped) and outcome.reason is Reason.SCALES_TO_ZERO and state.isvc.mode is DeploymentMode.STANDARD

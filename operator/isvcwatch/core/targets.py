@@ -1,4 +1,4 @@
-"""What is probed: one Target an InferenceService, one Hop a server on the way to its model."""
+"""What is probed: one Target for each InferenceService, with one Hop for each server on the way to its model."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ class Component(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One server that must answer.
+    """One server that must answer for its service to be ready.
 
     Attributes:
         component: which part of the InferenceService it is.
-        base_url: scheme, host, port and path that the protocol's routes are joined to.
+        base_url: the scheme, host, port and path that the protocol's routes are appended to.
         protocol: one of `overrides.PROTOCOLS`.
         model_name: the name that the server knows its model by.
-        own_host: whether the host is a Service in the object's own namespace; any other must resolve into an allowed range.
-        protocol_certain: whether the server is known to speak the protocol; a guess is looked into where an answer contradicts it.
-        name_certain: whether the server is known to go by that name, likewise.
+        own_host: whether the host is a Service in the object's own namespace; any other host must resolve into an allowed range.
+        protocol_certain: whether the server is known to speak the protocol; a guess is investigated when an answer contradicts it.
+        name_certain: whether the server is known to use that model name; a guess is investigated when an answer contradicts it.
         address_certain: whether the host is a Service that KServe makes.
-        other_urls: base URLs at which the server may be as well, tried where nothing answers at `base_url`.
-        ready_path: the path of the container's own readiness route; empty where it has none that is reached at `base_url`.
-        has_model: whether a model is to be there; a server that is started without one has those that others add.
-        may_sleep: whether nothing may listen without anything being wrong, since an autoscaler of others may have taken it to zero.
-        canary: the name of the canary that it is; empty where it is none.
-        grace: seconds from its first round in which it may still be starting, and doesn't count until it has answered that it is ready.
+        other_urls: other base URLs of the server, which are tried if nothing answers at `base_url`.
+        ready_path: the path of the container's own readiness route; empty if it has none that can be reached at `base_url`.
+        has_model: whether the server must have a model; one that is started without may have models that others add.
+        may_sleep: whether a refused connection may be no fault, since an autoscaler outside KServe may have scaled it to zero.
+        canary: the canary's name, if the hop is one; else empty.
+        grace: seconds from its first round in which the hop may still be starting; until it is first ready, its failures don't count.
     """
 
     component: Component
@@ -56,7 +56,7 @@ class Hop:
 
     @property
     def part(self) -> str:
-        """Which part of the service it is, for people."""
+        """The part of the service, as messages name it."""
         return f"canary {self.canary}" if self.canary else self.component
 
 
@@ -65,10 +65,10 @@ class Target:
     """An InferenceService that is probed: every hop must answer.
 
     Attributes:
-        uid: the object's UID: identity across changes, and the seed of its place in the period.
+        uid: the object's UID, which identifies it across changes and determines its place in the period.
         namespace: the object's namespace.
         name: the object's name.
-        hops: entry first.
+        hops: the servers to probe, with the one that clients reach first.
         policy: how it is probed.
         former: the hops that answered before the service changed, whose pods may still serve; asked where `hops` don't answer.
     """
@@ -83,7 +83,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """An InferenceService that is left alone: nothing is probed, nothing is written."""
+    """An InferenceService that is not probed or written to."""
 
     reason: Reason
     message: str
@@ -91,7 +91,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Misconfigured:
-    """An InferenceService that can't be probed as it stands; its conditions say Unknown and what to do."""
+    """An InferenceService that can't be probed as it stands; its conditions are Unknown and say what to do."""
 
     reason: Reason
     message: str

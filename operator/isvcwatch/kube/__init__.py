@@ -1,1 +1,1 @@
-"""Everything that talks to the Kubernetes API server: watching, writing status, recording Events."""
+"""Talks to the Kubernetes API server: watches objects, writes status, records Events."""

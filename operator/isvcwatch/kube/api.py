@@ -1,4 +1,4 @@
-"""The few calls that the operator makes, over the official asyncio client, with errors that say what to do."""
+"""Makes the operator's API calls over the official asyncio client, and raises errors that say what to do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from isvcwatch.kube.resources import Resource
 
 PAGE: Final = 500
-"""Objects a page of a list: what client-go's reflector takes."""
+"""Objects in one page of a list, as many as client-go's reflector asks for."""
 
 TIMEOUT: Final = 30.0
 """Seconds for one call; the API server's own limit is 60."""
@@ -25,11 +25,11 @@ TIMEOUT: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some of the objects of a kind.
+    """One page of the objects of a kind.
 
     Attributes:
         items: the objects, as the API server writes them.
-        resource_version: as of when, the same on all pages of a list; a watch from here on misses nothing.
+        resource_version: the version of the list, the same on all its pages; a watch that starts from it misses nothing.
     """
 
     items: list[dict[str, Any]]
@@ -37,19 +37,19 @@ class Page:
 
 
 class Api:
-    """Calls to the API server. Every method raises a `KubeError` of the kinds that `isvcwatch.kube.errors` draws."""
+    """Calls the API server. Every method raises a `KubeError` of one of the kinds in `isvcwatch.kube.errors`."""
 
     def __init__(self, connection: ApiConnection) -> None:
         self._client = connection.client
         self.server = connection.server
 
     async def list_page(self, resource: Resource, namespace: str = "", *, limit: int = PAGE, token: str = "") -> dict[str, Any]:
-        """One page of a list, in all namespaces where none is named."""
+        """One page of a list, of one namespace or, if none is named, of all."""
         query = [("limit", str(limit)), *([("continue", token)] if token else [])]
         return await self._call("GET", "list", resource, self._path(resource, namespace), query=query)
 
     async def pages(self, resource: Resource, namespace: str = "") -> AsyncIterator[Page]:
-        """Every object, a page at a time, without the long record of who has set which field, which nobody reads.
+        """Every object, a page at a time, without its `managedFields`, which are long and not needed.
 
         The loop gets a turn before each page: parsing one of 500 objects takes it some 15 ms.
         """
@@ -67,7 +67,7 @@ class Api:
                 return
 
     async def find(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
-        """One object, by the right to list alone.
+        """One object, for callers that have the right to list but not to get.
 
         Raises:
             GoneError: there is none of that name.
@@ -81,7 +81,7 @@ class Api:
         return found
 
     async def discovers(self, resource: Resource) -> bool:
-        """Whether discovery names the resource: under load it does so some moments after the resource is served, or before."""
+        """Whether discovery names the resource. Under load this may change some moments before or after the resource is served."""
         version = f"{resource.group}/{resource.version}"
         groups = (await self._call("GET", "get", resource, "/apis")).get("groups") or ()
         if not any(known.get("groupVersion") == version for group in groups for known in group.get("versions") or ()):
@@ -159,7 +159,7 @@ class Api:
 
 
 def _drop_managed_fields(item: object) -> None:
-    """Let go of it at once: it is half of an object, and a watch sends it as well as a list."""
+    """Remove `managedFields` from an object at once, since they are half of its size."""
     metadata = item.get("metadata") if isinstance(item, dict) else None
     if isinstance(metadata, dict):
         metadata.pop("managedFields", None)

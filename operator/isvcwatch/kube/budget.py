@@ -1,4 +1,4 @@
-"""So much a second over all objects, whoever asks."""
+"""Limits the rate of writes over all objects."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import math
 
 
 class Budget:
-    """So many calls a second, some more at once.
+    """Limits calls to a rate, with bursts.
 
     Args:
-        rate: calls a second.
-        burst: calls at once, after a time with fewer.
+        rate: the most calls a second over a longer time.
+        burst: how many calls may go out at once after a time with fewer.
     """
 
     def __init__(self, rate: float = 20.0, burst: int = 100) -> None:
@@ -20,7 +20,7 @@ class Budget:
         self._free_at = -math.inf
 
     async def take(self) -> None:
-        """Wait for a call's turn; turns come in the order in which they are asked for."""
+        """Wait until a call may be made. Callers go in the order in which they call this."""
         now = asyncio.get_running_loop().time()
         self._free_at = max(self._free_at, now - self._burst / self._rate) + 1 / self._rate
         if self._free_at > now:

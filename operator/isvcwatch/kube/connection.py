@@ -1,4 +1,4 @@
-"""Finding the API server and proving who we are, once for our own calls and for kopf's."""
+"""Finds the API server and the credentials for it, for our own calls and for kopf's."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RENEWAL: Final = 60.0
 """Seconds after which a kubeconfig's token file is read, or its plugin is run, again: as often as the client reads a pod's own token."""
 
 BEARER: Final = "BearerToken"
-"""Where the client's configuration keeps its token."""
+"""The key under which the client's configuration keeps its token."""
 
 
 class ApiConnection:
@@ -48,7 +48,7 @@ class ApiConnection:
         return str(self._configuration.host)
 
     def server_addresses(self) -> list[IPv4Address | IPv6Address]:
-        """The API server's addresses, as far as they are known without a resolver: in a pod, the one that its environment names."""
+        """The API server's IP addresses, as far as they are known without DNS: in a pod, the one in its environment."""
         named = (urlsplit(self.server).hostname or "", os.environ.get("KUBERNETES_SERVICE_HOST", ""))
         addresses = []
         for text in named:
@@ -76,7 +76,7 @@ class ApiConnection:
     async def _authenticate(
         self, request: aiohttp.ClientRequest, handler: Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
     ) -> aiohttp.ClientResponse:
-        """Put the present token on each request, so that a rotated one is taken up without a new session."""
+        """Put the current token on each request, so that a rotated token is used without a new session."""
         settings: dict[str, Any] = dict(await self._configuration.auth_settings())
         for setting in settings.values():
             if setting.get("in") == "header" and setting.get("value"):
@@ -85,14 +85,14 @@ class ApiConnection:
 
 
 async def connect(kubeconfig: str = "", context: str = "") -> ApiConnection:
-    """Find the API server: the kubeconfig named, else KUBECONFIG, else the pod's own, else ~/.kube/config.
+    """Find the API server by the given kubeconfig, else by KUBECONFIG, else by the pod's own credentials, else by ~/.kube/config.
 
     Args:
         kubeconfig: a path, or several joined as kubectl takes them; empty to look in the usual places.
         context: the context of the kubeconfig to use; empty for its current one.
 
     Raises:
-        ConfigError: none of them is there, or it can't be used; says what to do.
+        ConfigError: none of these exists, or the one found can't be used; the error says what to do.
     """
     configuration = Configuration()
     named = kubeconfig or os.environ.get("KUBECONFIG", "")
@@ -114,11 +114,11 @@ async def _load_kubeconfig(configuration: Configuration, path: str, context: str
         which = f"context {context!r} of the kubeconfig {path}" if context else f"kubeconfig {path}"
         raise ConfigError(f"the {which} can't be used: {error}") from error
     _strip(configuration)
-    configuration.refresh_api_key_hook = Renewal(loader.load_and_set)  # type: ignore[assignment]  # declared as None
+    configuration.refresh_api_key_hook = Renewal(loader.load_and_set)  # type: ignore[assignment]  # the client declares it as None
 
 
 class Renewal:
-    """Reads a kubeconfig's credentials again now and then, since the client reads them once, and a token may last for minutes only."""
+    """Reads a kubeconfig's credentials again every `RENEWAL` seconds: the client reads them once, but a token may last only minutes."""
 
     def __init__(self, load: Callable[[Configuration], Awaitable[None]], clock: Callable[[], float] = time.monotonic) -> None:
         self._load = load
@@ -127,7 +127,7 @@ class Renewal:
         self._problem = ""
 
     async def __call__(self, configuration: Configuration) -> None:
-        """Called by the client before each request; what can't be read leaves the credentials as they were."""
+        """Renew the credentials if it is time; the client calls this before each request. Keeps the old ones if reading fails."""
         now = self._clock()
         if now - self._read < RENEWAL:
             return
@@ -144,13 +144,13 @@ class Renewal:
 
 
 def _strip(configuration: Configuration) -> None:
-    """Take the end of the line off a token: files mostly end with one, and no header may hold it."""
+    """Remove the line break at the end of a token: most files end with one, and a header must not contain it."""
     if BEARER in configuration.api_key:
         configuration.api_key[BEARER] = configuration.api_key[BEARER].strip()
 
 
 def _check_files(path: str) -> None:
-    """Say plainly that a kubeconfig is missing or is none, before the loader trips over it."""
+    """Raise a clear error for a kubeconfig that is missing or not valid, since the loader's own error is not clear."""
     files = [file for part in path.split(os.pathsep) if part and (file := Path(part).expanduser()).is_file()]
     if not files:
         raise ConfigError(f"no kubeconfig at {path}: name one with --kubeconfig or KUBECONFIG, or run in a pod with a service account")

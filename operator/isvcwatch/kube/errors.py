@@ -1,13 +1,13 @@
-"""What can go wrong with the API server, in terms that callers act on.
+"""The errors of calls to the API server, by what callers do about them.
 
 KubeError
 ├── ConfigError      no usable kubeconfig or in-cluster credentials
 ├── NotServedError   the API server does not know the resource: its CRD is not installed
-├── ForbiddenError   RBAC refuses; names the rule to add
+├── ForbiddenError   RBAC refuses the request; the error names the rule to add
 ├── GoneError        the object is not there (any more)
-├── ConflictError    it has changed since it was read, or exists already
+├── ConflictError    the object has changed since it was read, or exists already
 ├── RejectedError    the API server refuses the request itself
-└── UnavailableError it can't be reached, is overloaded or broken: try again later
+└── UnavailableError the API server can't be reached, is overloaded or broken: try again later
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class KubeError(Exception):
-    """Any trouble with the API server; its text is one line for people."""
+    """A call to the API server has failed; the error's text is one line for people."""
 
 
 class ConfigError(KubeError):
@@ -40,7 +40,7 @@ class NotServedError(KubeError):
 
 
 class ForbiddenError(KubeError):
-    """RBAC refuses."""
+    """RBAC refuses the request."""
 
 
 class GoneError(KubeError):
@@ -59,7 +59,7 @@ class UnavailableError(KubeError):
     """The API server can't be reached, is overloaded or broken.
 
     Attributes:
-        retry_after: seconds that the server asked to wait; 0 where it did not.
+        retry_after: seconds that the server asked to wait; 0 if it asked for none.
     """
 
     def __init__(self, message: str, retry_after: float = 0.0) -> None:
@@ -68,20 +68,20 @@ class UnavailableError(KubeError):
 
 
 TRANSPORT_ERRORS: Final = (aiohttp.ClientError, TimeoutError, ssl.SSLError, OSError)
-"""What aiohttp raises when there was no answer."""
+"""The errors that aiohttp raises when no answer came."""
 
 LONGEST_RETRY_AFTER: Final = 60.0
-"""Seconds; a server that asks for more is asked again after this."""
+"""The longest wait in seconds that a server may ask for; a longer one is cut to this."""
 
 
 def from_transport(error: Exception, server: str) -> UnavailableError:
-    """No answer came."""
+    """The error for a call to which no answer came."""
     return UnavailableError(f"the API server at {server} can't be reached: {one_line(str(error)) or type(error).__name__}")
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An answer that is an error: its status line, headers and body."""
+    """An answer with an error status: its status line, headers and body."""
 
     status: int
     reason: str
@@ -90,13 +90,13 @@ class Failure:
 
 
 def from_answer(failure: Failure, verb: str, resource: Resource, *, named: bool) -> KubeError:  # noqa: PLR0911 -- a table
-    """The error that an answer stands for.
+    """The error for an answer with an error status.
 
     Args:
         failure: the answer.
         verb: the RBAC verb that was tried.
-        resource: what it was tried on.
-        named: whether one object was named, so that a 404 means that this one is gone.
+        resource: the resource that it was tried on.
+        named: whether the request named one object, so that a 404 means that this object is gone.
     """
     what, said = f"{verb} {resource}", _message(failure)
     match failure.status:
@@ -110,7 +110,7 @@ def from_answer(failure: Failure, verb: str, resource: Resource, *, named: bool)
             return GoneError(f"{what}: {said}")
         case 409:
             return ConflictError(f"{what}: {said}")
-        case 422 if verb == "patch":  # applied before its resourceVersion is checked: where a list got shorter meanwhile, its place is gone
+        case 422 if verb == "patch":  # on a list that got shorter, a patch fails before its resourceVersion is checked
             return ConflictError(f"{what}: {said}")
         case 429 | 500 | 502 | 503 | 504:
             return UnavailableError(f"{what}: {failure.status} {said}", _retry_after(failure))
@@ -119,7 +119,7 @@ def from_answer(failure: Failure, verb: str, resource: Resource, *, named: bool)
 
 
 def _is_of_rbac(said: str) -> bool:
-    """Whether a refusal is RBAC's: a namespace that ends, a webhook or a quota says no in words of its own, and no rule helps."""
+    """Whether RBAC refused the request. A terminating namespace, a webhook or a quota may have, by its message; then no RBAC rule helps."""
     return not any(words in said for words in _NOT_RBAC)
 
 
@@ -127,7 +127,7 @@ _NOT_RBAC: Final = ("being terminated", "denied the request", "exceeded quota", 
 
 
 def _message(failure: Failure) -> str:
-    """The message of the Status object that API servers answer errors with, else the status line's."""
+    """The message of the Status object in an API server's error answer, else the status line's reason."""
     try:
         said = json.loads(failure.body)["message"]
     except (ValueError, TypeError, KeyError):

@@ -1,4 +1,4 @@
-"""What is under way goes out before the process ends."""
+"""Waits for pending work to go out before the process ends."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LOOK: Final = 0.02
-"""Seconds between two looks at whether all has gone out."""
+"""Seconds between two checks of whether all work has gone out."""
 
 
 async def all_out(idle: Callable[[], bool], seconds: float) -> bool:
-    """Wait until nothing is under way any more; False where something still is after so many seconds."""
+    """Wait until `idle` returns True; return False if it does not within so many seconds."""
     end = asyncio.get_running_loop().time() + seconds
     while not idle() and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110 -- once in a process's life
         await asyncio.sleep(LOOK)

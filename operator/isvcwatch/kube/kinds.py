@@ -1,4 +1,4 @@
-"""The kinds that are watched: a table. Watching another kind is adding a row."""
+"""The table of the kinds that are watched. To watch another kind, add a row."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Key: TypeAlias = tuple[str, str]
-"""Namespace and name; of a cluster's own the namespace is empty."""
+"""Namespace and name; the namespace of a cluster-scoped object is empty."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,10 +26,10 @@ class Kind(Generic[T]):
     """A kind of object.
 
     Attributes:
-        resource: where the API server has it.
-        parse: makes the object of what the API server sends.
+        resource: its resource in the API.
+        parse: makes the core's object from the one that the API server sends.
         concerns: the InferenceServices that a change of the object may concern.
-        without: what is done where it can't be read; empty where nothing can be done without it.
+        without: what the operator does, in words, if it can't read the kind; empty if it can't run without it.
     """
 
     resource: Resource
@@ -38,12 +38,12 @@ class Kind(Generic[T]):
     without: str = ""
 
     def __str__(self) -> str:
-        """As kubectl writes it."""
+        """The kind's name as kubectl writes it."""
         return str(self.resource)
 
 
 def inputs(store: Store, change: Change[Any]) -> Iterator[tuple[str, Seen | Gone]]:
-    """What a change means for services: whom it has happened to, and what."""
+    """The UIDs of the services that a change concerns, each with the input for `core.step`."""
     if change.kind is SERVICES and change.gone:
         yield change.uid, Gone()
         return
@@ -52,7 +52,7 @@ def inputs(store: Store, change: Change[Any]) -> Iterator[tuple[str, Seen | Gone
 
 
 def runtime_of(store: Store, isvc: InferenceService) -> Runtime | None:
-    """The runtime of a service; one that only the spec names is looked for in the namespace, then in the cluster."""
+    """The runtime of a service. If only the spec names it, it is looked for in the namespace first, then in the cluster."""
     if isvc.runtime is None:
         return None
     own = store.find(RUNTIMES, isvc.runtime.namespace, isvc.runtime.name) if isvc.runtime.namespace else None
@@ -74,4 +74,4 @@ RUNTIMES: Final = Kind(SERVING_RUNTIMES, parse.runtime, _those_that_run_on_it, _
 CLUSTER_RUNTIMES: Final = Kind(CLUSTER_SERVING_RUNTIMES, parse.runtime, _those_that_run_on_it, _ALONE)
 
 KINDS: Final[tuple[Kind[Any], ...]] = (RUNTIMES, CLUSTER_RUNTIMES, SERVICES)
-"""What is read and watched; what others depend on comes first, so that they are known by it at once."""
+"""The kinds that are read and watched. Runtimes come first, so that the services that refer to them find them in the store."""

@@ -1,4 +1,4 @@
-"""From what the API server sends to the frozen objects of the core. Tolerant: whatever a field holds, parsing does not fail."""
+"""Parses the API server's objects into the core's frozen ones. Parsing never fails, whatever value a field has."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ MODES: Final[Mapping[str, DeploymentMode]] = {
     "serverless": DeploymentMode.KNATIVE,
     "modelmesh": DeploymentMode.MODEL_MESH,
 }
-"""KServe's names, present and former, in lower case."""
+"""KServe's present and former names of deployment modes, in lower case."""
 
 SERVER: Final = "kserve-container"
-"""The container with the model server; where none has this name, the first."""
+"""The name of the container with the model server; if no container has it, the first one is taken."""
 
 COLLOCATED: Final = "transformer-container"
-"""A transformer in the predictor's own pod: KServe then exposes it, and not the server behind it."""
+"""The name of a transformer's container in the predictor's own pod, which KServe exposes in place of the model server."""
 
 LONGEST_NOTE: Final = 1024
-"""Characters of an annotation's value that is kept: whole manifests are noted down there, by kubectl among others."""
+"""The most characters of an annotation's value that is kept: kubectl and others put whole manifests into annotations."""
 
 MOST_SECONDS: Final = 86_400
-"""Of a probe's field that is taken for what it says."""
+"""The longest time in seconds that is accepted from a container's probe."""
 
 STORAGE: Final = ("storageUri", "storageUris", "storage")
 
 OLD_STYLE: Final = (
     "sklearn", "xgboost", "tensorflow", "pytorch", "onnx", "pmml", "lightgbm", "paddle", "triton", "huggingface",
 )  # fmt: skip
-"""Predictor fields of the style before `model`, which KServe's webhook still takes; each names a model format."""
+"""Predictor fields from before `model`, each named after a model format, which KServe's webhook still accepts."""
 
 
 def inference_service(raw: Mapping[str, Any]) -> InferenceService:
-    """An InferenceService; what is malformed is named in `problem`."""
+    """Parse an InferenceService; its `problem` names what is malformed."""
     metadata, spec, status = _map(raw, "metadata"), _map(raw, "spec"), _map(raw, "status")
     noted = {str(k): str(v) for k, v in _map(metadata, "annotations").items()}
     predictor, transformer = _map(spec, "predictor"), _map(spec, "transformer")
@@ -75,7 +75,7 @@ def inference_service(raw: Mapping[str, Any]) -> InferenceService:
 
 
 def runtime(raw: Mapping[str, Any]) -> Runtime:
-    """A ServingRuntime or a ClusterServingRuntime."""
+    """Parse a ServingRuntime or a ClusterServingRuntime."""
     metadata, spec = _map(raw, "metadata"), _map(raw, "spec")
     return Runtime(
         key=RuntimeKey(_text(metadata, "namespace"), _text(metadata, "name")),
@@ -97,7 +97,7 @@ def _problem(raw: Mapping[str, Any], predictor: Mapping[str, Any]) -> str:
 
 
 def _conditions(status: Mapping[str, Any]) -> tuple[tuple[Condition | None, ...] | None, str]:
-    """The conditions, each at its place; None where there is no list yet, and a problem where there is something else."""
+    """The conditions, each at its place in the list, or None if there is no list yet; and a problem if the value is not a list."""
     found = status.get("conditions")
     if found is None:
         return None, ""
@@ -114,21 +114,21 @@ def _condition(raw: object) -> Condition | None:
 
 
 def _stopped(noted: Mapping[str, str], conditions: tuple[Condition | None, ...]) -> bool:
-    """Whether it is stopped, or about to be; where KServe was told to leave it as it is, a stop does nothing until the status says so."""
+    """Whether the service is stopped or about to be. If KServe was told not to update it, the annotation does not stop it."""
     if any(c and (c.type, c.status) == ("Stopped", "True") for c in conditions):
         return True
     return noted.get(STOP, "").lower() == "true" and noted.get(NO_UPDATE, "").lower() != "true"
 
 
 def _mode(status: Mapping[str, Any], noted: Mapping[str, str]) -> DeploymentMode | None:
-    """The mode by the status, which is authoritative, else by the annotation, else by what only Knative writes."""
+    """The deployment mode from the status, which is authoritative, else from the annotation, else from fields that only Knative writes."""
     said = MODES.get(_text(status, "deploymentMode").lower()) or MODES.get(noted.get(DEPLOYMENT_MODE, "").lower())
     predictor = _map(_map(status, "components"), "predictor")
     return said or (DeploymentMode.KNATIVE if predictor.get("latestReadyRevision") else None)
 
 
 def _runtime_key(status: Mapping[str, Any], predictor: Mapping[str, Any], namespace: str) -> RuntimeKey | None:
-    """The runtime that KServe chose; before it has, the one that the spec names, which is looked for in the namespace first."""
+    """The key of the runtime that KServe chose. Until then, the key of the runtime that the spec names, in the service's namespace."""
     if _text(status, "servingRuntimeName"):
         return RuntimeKey(namespace, _text(status, "servingRuntimeName"))
     if _text(status, "clusterServingRuntimeName"):
@@ -157,7 +157,7 @@ def _component(raw: Mapping[str, Any]) -> ComponentSpec:
 
 
 def _canaries(spec: Mapping[str, Any], status: Mapping[str, Any]) -> tuple[Canary, ...]:
-    """The canaries; what their status is goes by their name."""
+    """The canaries of the spec, each with the status that has its name."""
     said = {_text(item, "name"): item for item in _maps(status, "canaryStatuses")}
     predictors = [predictor for item in _maps(spec, "canary") if (predictor := _map(item, "predictor"))]
     return tuple(_canary(predictor, said.get(_text(predictor, "name"), {})) for predictor in predictors)
@@ -194,7 +194,7 @@ def _container(raw: Mapping[str, Any]) -> Container:
 
 
 def _startup(raw: Mapping[str, Any]) -> float:
-    """How long a container may take to start, by its startupProbe as the kubelet counts, else by its readinessProbe's initial delay."""
+    """Seconds that a container may take to start: by its startupProbe as the kubelet counts, else by its readinessProbe's initial delay."""
     probe = _map(raw, "startupProbe")
     if not probe:
         return _number(_map(raw, "readinessProbe"), "initialDelaySeconds", 0.0)

@@ -1,4 +1,4 @@
-"""Before watching: is the resource there, and may we read it? Waits for what is missing and says what that is."""
+"""Checks before watching that the resources exist and may be read; waits for what is missing, and logs it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ log = structlog.get_logger(__name__)
 
 EVERYWHERE: Final = ("",)
 RETRY: Final = 2.0
-"""Seconds between two tries; what is missing may come at any moment, and one list a try is nothing to an API server."""
+"""Seconds between two tries; what is missing may appear at any moment, and one list for each try is little load on an API server."""
 
 
 class Preflight:
-    """The first look at the cluster: fills the store, so that what is read by watching later is known to be all.
+    """Reads all objects once at the start, so that the store is complete before the watch begins.
 
     Attributes:
-        waiting_for: what stands in the way at present, for /readyz; empty where nothing does.
+        waiting_for: what is missing at present, for /readyz; empty if nothing is.
     """
 
     def __init__(self, api: Api, store: Store, namespaces: Sequence[str]) -> None:
@@ -38,7 +38,7 @@ class Preflight:
         self.waiting_for = "the first list of InferenceServices"
 
     async def run(self) -> list[Kind[Any]]:
-        """Return once all InferenceServices have been read: the kinds that can be watched."""
+        """Wait until all InferenceServices have been read, and return the kinds that can be watched."""
         while True:
             try:
                 watchable = await self._look()
@@ -51,13 +51,13 @@ class Preflight:
                 return watchable
 
     def _say(self, what: str) -> None:
-        """Log what stands in the way, once for as long as it stays the same."""
+        """Log what is missing, but only when it has changed."""
         if what != self.waiting_for:
             self.waiting_for = what
             log.warning("waiting", why=what)
 
     async def _look(self) -> list[Kind[Any]]:
-        """Read everything, all of it anew: CRDs come one after the other, and what was missing a moment ago may be there."""
+        """Read every kind again. CRDs are installed one after the other, so that a kind that was missing before may exist now."""
         readable: list[Kind[Any]] = []
         missing: list[tuple[Kind[Any], errors.KubeError]] = []
         for kind in KINDS:
@@ -75,10 +75,10 @@ class Preflight:
 
 
 async def read_all(api: Api, store: Store, kind: Kind[Any], namespaces: Sequence[str]) -> None:
-    """Read every object of a kind that can be listed, watched and found: kopf watches only what discovery names when it starts.
+    """Read every object of a kind, and check that it may be watched and is in discovery: kopf watches only kinds that it finds there.
 
     Raises:
-        KubeError: it can't.
+        KubeError: the kind can't be listed, watched or found in discovery.
     """
     for namespace in namespaces if kind.resource.namespaced else EVERYWHERE:
         version = ""

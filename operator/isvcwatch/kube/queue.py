@@ -1,6 +1,6 @@
-"""Services that wait to be written about: each once, each at its pace, failures first, and no namespace before another for long.
+"""Queues the services to be written about: each once and at its own pace, bad news first, and namespaces in turn.
 
-A request is only a name. What there is to do is worked out when its turn comes, so that nothing stale is ever replayed.
+A request is only a UID. What to do is decided when the service's turn comes, so that no outdated decision is carried out.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 WORKERS: Final = 8
-"""Turns under way at once."""
+"""How many services have their turn at the same time."""
 
 HURRIED: Final = 0.05
-"""Seconds that a service rests at most while the process ends."""
+"""The most seconds that a service waits between two turns while the process ends."""
 
 
 class Place(NamedTuple):
-    """Where in the queue a service stands.
+    """A service's place in the queue.
 
     Attributes:
-        urgent: before all that are not.
-        namespace: namespaces take turns.
+        urgent: whether it goes before all services that are not urgent.
+        namespace: the service's namespace; namespaces take turns.
     """
 
     urgent: bool
@@ -37,11 +37,11 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What comes after a service's turn.
+    """What follows a service's turn.
 
     Attributes:
-        again: it needs another.
-        rest: seconds in which it gets none.
+        again: whether the service needs another turn.
+        rest: seconds before it may have another turn.
     """
 
     again: bool = False
@@ -52,8 +52,8 @@ class Queue:
     """Gives every service that asks for one a turn.
 
     Args:
-        take: a service's turn, whatever it does; raises nothing.
-        place: where a service stands that asks for a turn now.
+        take: carries out a service's turn; must not raise.
+        place: gives the place in the queue of a service that asks for a turn.
     """
 
     def __init__(self, take: Callable[[str], Awaitable[Turn]], place: Callable[[str], Place]) -> None:
@@ -69,7 +69,7 @@ class Queue:
         self._hurry = False
 
     def request(self, uid: str) -> None:
-        """The service wants a turn. One that waits already is only put where it stands now."""
+        """Ask for a turn for a service. If it waits already, only its place is updated."""
         if uid in self._busy:
             self._asked.add(uid)
         else:
@@ -77,12 +77,12 @@ class Queue:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits for a turn, nor has one."""
+        """Whether no service waits for a turn or has one."""
         return not (self._due or self._asked or self._under_way)
 
     @property
     def stalled(self) -> float:
-        """Seconds since a turn last began or ended, while a service waits for one; 0 while none does."""
+        """Seconds since a turn last began or ended, if a service waits for one; else 0."""
         return asyncio.get_running_loop().time() - self._moved if self._due or self._under_way else 0.0
 
     async def run(self) -> None:
@@ -92,7 +92,7 @@ class Queue:
                 group.create_task(self._work())
 
     async def flush(self, seconds: float) -> bool:
-        """Give all turns that are asked for, without rests, before the process ends; False where not all could be in so many seconds."""
+        """Give all turns that are asked for, almost without rests, before the process ends; False if that takes more than `seconds`."""
         self._hurry = True
         for uid in list(self._asked):
             self._free(uid)
@@ -114,7 +114,7 @@ class Queue:
             asyncio.get_running_loop().call_later(min(turn.rest, HURRIED) if self._hurry else turn.rest, self._free, uid)
 
     def _free(self, uid: str) -> None:
-        """The service has rested: it may have another turn, and has, where that was asked for meanwhile."""
+        """End the service's rest, and queue it again if a turn was asked for meanwhile."""
         self._busy.discard(uid)
         if uid in self._asked:
             self._asked.discard(uid)
@@ -133,7 +133,7 @@ class Queue:
         self._more.set()
 
     async def _next(self) -> str:
-        """Whose turn it is: the first of the namespace that had its last turn the longest ago, urgent ones before others."""
+        """The UID whose turn is next: an urgent one if there is any, and the first of the namespace whose last turn is longest ago."""
         while not self._due:
             self._more.clear()
             await self._more.wait()

@@ -1,4 +1,4 @@
-"""The kinds that are read or written, and the RBAC rule that each use of them needs."""
+"""The API resources that are read or written, and the RBAC rule that each use of them needs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Resource:
         return f"{self.plural}{'/' if self.subresource else ''}{self.subresource}.{self.group}"
 
     def rule(self, verb: str) -> str:
-        """The rule that allows it, to be added to the (Cluster)Role of the service account."""
+        """The RBAC rule that allows the verb, for people to add to the (Cluster)Role of the service account."""
         plural = f"{self.plural}/{self.subresource}" if self.subresource else self.plural
         return f'add the RBAC rule {{apiGroups: ["{self.group}"], resources: ["{plural}"], verbs: ["{verb}"]}}'
 

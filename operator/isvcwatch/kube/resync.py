@@ -1,4 +1,4 @@
-"""Lists everything again and again beside the watch, so that what a watch has lost is found within one round."""
+"""Lists all objects periodically beside the watch, so that a change that the watch has missed is found within one period."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ PERIOD: Final = 60.0
 """Seconds between two complete lists."""
 
 JITTER: Final = 0.2
-"""Part of the period by which rounds differ, so that replicas and other watchers don't list at once."""
+"""The part of the period by which the intervals differ, so that replicas and other watchers don't list at the same time."""
 
 EVERYWHERE: Final = ("",)
 
 STALE_LISTS: Final = 3
-"""Lists in a row that are older than one before them, after which the API server is taken to have been restored to an older state."""
+"""Lists in a row with an older version than an earlier list, after which the API server counts as restored to an older state."""
 
 UNSERVED_LISTS: Final = 3
-"""Lists in a row for which the kind was not served, after which its objects are taken to be gone with it: API servers that start serve
+"""Lists in a row for which the kind was not served, after which its objects count as deleted with it: an API server that starts serves
 custom resources some moments late."""
 
 
@@ -44,24 +44,24 @@ class ResyncCounter(Protocol):
     """Counts complete lists."""
 
     def resync(self, missed: int) -> None:
-        """Everything was listed, and so many changes were found that the watch had not told of."""
+        """Count a complete list, and the number of changes in it that the watch had missed."""
 
 
 class Resync:
     """Keeps the store equal to the cluster.
 
     Args:
-        api: lists.
-        store: is made equal.
-        namespaces: those that are watched; all where none is named.
-        metrics: counts.
+        api: lists the objects.
+        store: is made equal to the lists.
+        namespaces: the namespaces that are watched; empty for all.
+        metrics: counts the lists.
         period: seconds between two complete lists.
-        clock: seconds, for the age of the latest one.
-        wanted: kinds that are read as soon as they can be.
+        clock: the time in seconds, for the age of the latest list.
+        wanted: the kinds to list as soon as they can be read.
 
     Attributes:
-        problem: what stood in the way of the latest list; empty where it was complete.
-        kinds: those that can be read; what is missing at first may come.
+        problem: why the latest list was not complete; empty if it was.
+        kinds: the kinds that can be read; those that are missing at first are added later.
     """
 
     def __init__(
@@ -90,14 +90,14 @@ class Resync:
 
     @property
     def age(self) -> float:
-        """Seconds since everything was last listed; 0 before the first time, which the preflight waits for."""
+        """Seconds since the latest complete list; 0 before the first one, which the preflight waits for."""
         return 0.0 if self._completed is None else self._clock() - self._completed
 
     async def run(self, kinds: Sequence[Kind[Any]]) -> None:
         """List until cancelled.
 
         Args:
-            kinds: those that can be read at first.
+            kinds: the kinds that can be read at the start.
         """
         self.kinds = list(kinds)
         self._completed = self._clock()
@@ -112,7 +112,7 @@ class Resync:
             except errors.KubeError as error:
                 tries += 1
                 self._say(str(error))
-            except Exception:  # a bug in one object's way must not end the others' being found
+            except Exception:  # a bug that one object triggers must not stop the lists
                 tries += 1
                 log.exception("resync_crashed")
             else:
@@ -123,7 +123,7 @@ class Resync:
         """List everything once.
 
         Raises:
-            KubeError: something could not be listed; what could be is taken in all the same.
+            KubeError: a kind could not be listed; the other kinds are taken in all the same.
         """
         problem: errors.KubeError | None = None
         missed = 0
@@ -142,18 +142,18 @@ class Resync:
             log.info("resynced", missed=missed)
 
     async def _look_for_more(self) -> None:
-        """What could not be read until now may have come: its CRD, or the right to it."""
+        """Check whether a kind that could not be read before can be now, since its CRD or the right to it may have been added."""
         for kind in self._wanted:
             if kind not in self.kinds:
                 try:
                     await read_all(self._api, self._store, kind, self._namespaces)
-                except errors.KubeError:  # said once already, at the start
+                except errors.KubeError:  # logged once already, at the start
                     continue
                 self.kinds.append(kind)
                 log.info("kind_readable", resource=str(kind))
 
     async def _list(self, kind: Kind[Any], namespace: str) -> int:
-        """List a kind, take each page in as it comes, and let go of what the whole list lacks. So many changes were missed."""
+        """List a kind, take in each page as it comes, and drop the objects that the list lacks; return how many changes were missed."""
         missed, version = 0, None
         listed: set[str] = set()
         try:
@@ -171,7 +171,11 @@ class Resync:
         return missed + self._store.retain(kind, listed, version, namespace)
 
     def _trusted(self, kind: Kind[Any], namespace: str, text: str) -> int | None:
-        """A list's version, unless it is older than one before it: a replica that lags, or an API server that was restored."""
+        """A list's version; None if it is not a number.
+
+        Raises:
+            UnavailableError: an earlier list was newer, since this API server lags or was restored to an older state.
+        """
         key = (kind, namespace)
         version = int(text) if text.isdecimal() else None
         if version is not None and version < self._newest.get(key, 0):
@@ -188,7 +192,7 @@ class Resync:
         return version
 
     def _say(self, problem: str) -> None:
-        """Log what stands in the way, once for as long as it stays the same."""
+        """Log why a list is not complete, but only when the reason has changed."""
         if problem and problem != self.problem:
             log.warning("not_listed", why=problem, since=f"{self.age:.0f} s")
         self.problem = problem

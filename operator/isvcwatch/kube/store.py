@@ -1,4 +1,4 @@
-"""What is in the cluster, parsed: objects by kind and UID, never older than they were, and without the dead. Changes are values."""
+"""Holds the cluster's objects, parsed, by kind and UID. Never replaces one with an older version or restores a deleted one."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 REMEMBERED: Final = 10_000
-"""Objects that are gone of which the versions are remembered, so that what arrives late does not bring them back."""
+"""Deleted objects whose versions are remembered, so that a late message does not restore them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change(Generic[T]):
-    """An object is new, is another than before, or is gone.
+    """An object is new, has changed, or was deleted.
 
     Attributes:
-        kind: its kind.
-        uid: its UID.
-        thing: the object; as last held where it is gone.
-        gone: it is no more.
+        kind: the object's kind.
+        uid: the object's UID.
+        thing: the object; if it was deleted, as it was before.
+        gone: whether it was deleted.
     """
 
     kind: Kind[T]
@@ -43,13 +43,13 @@ class Change(Generic[T]):
 
 @dataclass(slots=True)
 class _Held(Generic[T]):
-    """An object that is held.
+    """An object in the store.
 
     Attributes:
-        thing: as parsed.
-        key: by what others refer to it.
-        text: its resourceVersion as written.
-        version: the same as API servers count; -1 where it is no number.
+        thing: the parsed object.
+        key: the key by which other objects refer to it.
+        text: its resourceVersion as the API server writes it.
+        version: its resourceVersion as a number; -1 if it is not one.
     """
 
     thing: T
@@ -59,13 +59,13 @@ class _Held(Generic[T]):
 
 
 class Store:
-    """The cluster as last heard of.
+    """Holds the cluster's objects as last heard of.
 
-    What arrives late (a PATCH's answer after the deletion, an event of before a list) is told by its resourceVersion, which API servers
-    count up. A version that is no number is taken as it comes.
+    A message may arrive late, such as a PATCH's answer after the object's deletion. It is recognised by its resourceVersion, which API
+    servers count up. An object whose version is not a number is always taken in.
 
     Args:
-        changed: takes each change, before the call that brought it returns.
+        changed: takes each change, before the method that found it returns.
         failed: takes each object that could not be parsed, once for each of its versions.
     """
 
@@ -91,13 +91,13 @@ class Store:
         return len(self._held.get(kind, {}))
 
     def find(self, kind: Kind[T], namespace: str, name: str) -> T | None:
-        """The object of that name; of a cluster's own the namespace is empty."""
+        """The object of that name; the namespace of a cluster-scoped object is empty."""
         uid = self._by_key.get((kind, (namespace, name)))
         held = self._held.get(kind, {}).get(uid) if uid else None
         return held.thing if held else None
 
     def put(self, kind: Kind[Any], raw: Mapping[str, Any]) -> bool:
-        """Take in an object as the API server sent it, unless it is held already, is older than what is held, or is dead.
+        """Take in an object as the API server sent it, unless the store has it already or in a newer version, or it was deleted.
 
         Returns:
             Whether anything changed.
@@ -114,7 +114,7 @@ class Store:
         if held is not None and held.thing == thing:
             held.text, held.version = text, version
             return False
-        if (before := self._by_key.get((kind, key), uid)) != uid:  # one made anew under a name is another object
+        if (before := self._by_key.get((kind, key), uid)) != uid:  # an object that was created anew under the same name has another UID
             self.drop(kind, before)
         self._held.setdefault(kind, {})[uid] = _Held(thing, key, text, version)
         self._by_key[kind, key] = uid
@@ -122,12 +122,12 @@ class Store:
         return True
 
     def drop(self, kind: Kind[Any], uid: str, resource_version: str = "") -> bool:
-        """Forget an object.
+        """Remove a deleted object.
 
         Args:
             kind: its kind.
-            uid: which.
-            resource_version: that of its deletion, where it is known.
+            uid: the object's UID.
+            resource_version: the version of its deletion; empty if that is not known.
         """
         held = self._held.get(kind, {}).pop(uid, None)
         self._bury(uid, max(_version(resource_version), held.version if held else -1))
@@ -144,11 +144,11 @@ class Store:
 
         Args:
             kind: what was listed.
-            items: objects of it.
-            version: the list's resourceVersion; None where it is no number.
+            items: the objects on the page.
+            version: the list's resourceVersion; None if it is not a number.
 
         Returns:
-            How many changes nobody had told of.
+            How many changes the store had not been told of.
         """
         as_of = math.inf if version is None else version
         objects = self._held.get(kind, {})
@@ -161,16 +161,16 @@ class Store:
         return sum(self.put(kind, raw) for raw in items)
 
     def retain(self, kind: Kind[Any], uids: Container[str], version: int | None, namespace: str = "") -> int:
-        """What a complete list lacks is gone, unless it is newer than the list.
+        """Remove the objects that a complete list lacks, unless they are newer than the list.
 
         Args:
             kind: what was listed.
-            uids: of every object that the list has.
-            version: the list's resourceVersion; None where it is no number.
+            uids: the UIDs of all objects on the list.
+            version: the list's resourceVersion; None if it is not a number.
             namespace: the only namespace that was listed; empty where all were.
 
         Returns:
-            How many changes nobody had told of.
+            How many changes the store had not been told of.
         """
         as_of = math.inf if version is None else version
         lacking = [
@@ -181,13 +181,13 @@ class Store:
         return sum(self.drop(kind, uid) for uid in lacking)
 
     def forget_versions(self) -> None:
-        """The API server was restored to an older state: what it says from now on is newer than what is held."""
+        """Forget all versions, since the API server was restored to an older state, so that its objects replace those in the store."""
         self._dead.clear()
         for held in (held for objects in self._held.values() for held in objects.values()):
             held.text, held.version = "", -1
 
     def _is_known(self, kind: Kind[Any], uid: str, key: Key, text: str) -> bool:
-        """Whether there is nothing to be learned: as with nearly all of a complete list, and with what arrives late."""
+        """Whether a message holds nothing new, as with nearly all objects of a complete list, and with late messages."""
         version, objects = _version(text), self._held.get(kind, {})
         held = objects.get(uid)
         if held is not None and ((text and held.text == text) or version < held.version):
@@ -200,7 +200,7 @@ class Store:
         return bool(text) and self._unreadable.get(uid) == text
 
     def _parsed(self, kind: Kind[T], raw: Mapping[str, Any], uid: str, text: str) -> T | None:
-        """The object; None where a bug stands in the way, which must not cost the others their watcher."""
+        """The parsed object; None if parsing it raised an exception, which is reported and does not stop the others."""
         try:
             thing = kind.parse(raw)
         except Exception as error:  # noqa: BLE001 -- see above
@@ -228,5 +228,5 @@ def _metadata(raw: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _version(text: str) -> int:
-    """A resourceVersion as API servers count them; -1 for one that is no number, which is older than none."""
+    """A resourceVersion as a number; -1 if it is not one, which never counts as older than another."""
     return int(text) if text.isdecimal() and text.isascii() else -1

@@ -1,4 +1,4 @@
-"""kopf, as a watcher that never writes: `on.event` only, its own bookkeeping switched off."""
+"""Runs kopf as a watcher that never writes: it has only `on.event` handlers, and its own bookkeeping is switched off."""
 
 from __future__ import annotations
 
@@ -24,51 +24,51 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 UNUSED_FINALIZER: Final = "isvcwatch.dev/never-set"
-"""An event-only kopf operator takes its finalizer off every object that has it: with kopf's default name, other operators'."""
+"""A finalizer's name that no object has: kopf removes the one it is given from all objects, and its default would be other operators'."""
 
 
 WATCHER: Final = "watcher for "
-"""How kopf's tasks are named that watch; each ends only when it is cancelled or has failed."""
+"""The beginning of the names of kopf's watching tasks. Each ends only when it is cancelled or has failed."""
 
 LOOK: Final = 1.0
-"""Seconds between two looks at whether they are alive."""
+"""Seconds between two checks of whether these tasks are running."""
 
 QUICK: Final = 0.2
-"""Seconds before a watch begins anew the first time."""
+"""Seconds before the watch restarts for the first time."""
 
 SETTLED: Final = 30.0
-"""Seconds after which a watch has settled: what ends it later is a new trouble."""
+"""Seconds after which a watch counts as settled, so that its end is no longer counted with earlier ones."""
 
 LONGEST_END: Final = 10.0
-"""Seconds that kopf may take to end."""
+"""The most seconds that kopf may take to end."""
 
 
 class RestartCounter(Protocol):
     """Counts restarts."""
 
     def watch_restarted(self) -> None:
-        """A watch has ended and begins anew."""
+        """Count one restart of the watch."""
 
 
 class EndlessBackoff:
-    """Seconds between tries, for ever: with a finite list kopf dies of an outage that outlasts it."""
+    """An endless series of seconds between tries: with a finite list, kopf ends when an outage outlasts the list."""
 
     def __iter__(self) -> Iterator[float]:
-        """Start anew for each request."""
+        """The series from its beginning, as each request needs it."""
         return itertools.chain((0.1, 0.5, 1.0, 2.0, 5.0), itertools.repeat(10.0))
 
 
 def settings() -> kopf.OperatorSettings:
-    """Settings of kopf for a watcher that writes nothing."""
+    """The settings of kopf for a watcher that writes nothing."""
     chosen = kopf.OperatorSettings()
     chosen.persistence.finalizer = UNUSED_FINALIZER
     chosen.posting.enabled = False
-    chosen.scanning.disabled = True  # the preflight has seen to it that the resources are there; saves the rights to watch CRDs
+    chosen.scanning.disabled = True  # not needed, since the preflight has found the resources; saves the right to watch CRDs
     chosen.networking.error_backoffs = EndlessBackoff()
-    chosen.watching.server_timeout = 300  # whole seconds: the API server refuses a fraction
+    chosen.watching.server_timeout = 300  # an integer, since the API server refuses fractions
     chosen.watching.client_timeout = 330
     chosen.watching.connect_timeout = 10.0
-    chosen.watching.chunk_size = 500  # facts of 10,000 objects: 7 s and 235 MB, against 11 s and 290 MB unpaged
+    chosen.watching.chunk_size = 500  # measured with 10,000 objects: 7 s and 235 MB, against 11 s and 290 MB unpaged
     chosen.queueing.idle_timeout = 1.0
     return chosen
 
@@ -77,7 +77,7 @@ class Watch:
     """Feeds the store from the API server's watch.
 
     Attributes:
-        restarts: how often in a row it had to begin anew; 0 while it never had to.
+        restarts: how often in a row the watch had to restart; 0 before the first time.
     """
 
     def __init__(self, connection: ApiConnection, store: Store, namespaces: Sequence[str], metrics: RestartCounter) -> None:
@@ -88,15 +88,15 @@ class Watch:
         self.restarts = 0
 
     async def run(self, kinds: Callable[[], Sequence[Kind[Any]]], stop: asyncio.Event, started: Callable[[], None]) -> None:
-        """Watch until `stop` is set; begin anew whenever a watch has ended.
+        """Watch until `stop` is set, and restart kopf whenever a watch has ended.
 
-        kopf gives up a watch for good on some errors (an ERROR event other than 410, an answer of 410), and lives on without it; on others
-        it ends as a whole. Either way the watch begins again within seconds.
+        On some errors (an ERROR event other than 410, an answer of 410) kopf gives up a watch for good and goes on without it; on others
+        kopf ends as a whole. In both cases the watch restarts within seconds.
 
         Args:
-            kinds: what to watch at present; all of them must be served. Where that changes, the watch begins anew.
-            stop: ends it.
-            started: called once kopf has taken the process's signals for itself, to take them back: ended by them it lingers for 5 s.
+            kinds: gives the kinds to watch at present, all of which must be served. The watch restarts when they change.
+            stop: ends the watch once it is set.
+            started: called once kopf has installed its signal handlers, to replace them: kopf takes 5 s to end by a signal.
         """
         while not stop.is_set():
             began = time.monotonic()
@@ -113,7 +113,7 @@ class Watch:
                 await asyncio.wait_for(stop.wait(), pause(self.restarts - 1) if self.restarts > 1 else QUICK)
 
     async def _watched(self, kinds: Callable[[], Sequence[Kind[Any]]], stop: asyncio.Event, started: Callable[[], None]) -> str:
-        """Watch until that ends, and say why it did."""
+        """Run kopf until it or one of its watches ends, and return the reason."""
         watched = tuple(kinds())
         tasks = await kopf.spawn_tasks(
             registry=self._registry(watched),
@@ -121,7 +121,7 @@ class Watch:
             standalone=True,
             clusterwide=not self._namespaces,
             namespaces=self._namespaces,
-            stop_flag=asyncio.Event(),  # never set: what ends kopf's way takes others' tasks with it
+            stop_flag=asyncio.Event(),  # never set, since kopf then also cancels tasks that are not its own
         )
         started()
         try:
@@ -138,7 +138,7 @@ class Watch:
         kinds: Callable[[], Sequence[Kind[Any]]],
         stop: asyncio.Event,
     ) -> str:
-        """Wait until a part of kopf has ended, or one of its watches, or something else is to be watched, or the process is to end."""
+        """Wait until kopf or one of its watches has ended, the kinds to watch have changed, or the process is to end."""
         least = len(watched) if not self._namespaces else 1
         seen: set[asyncio.Task[Any]] = set()
         began = time.monotonic()
@@ -159,7 +159,7 @@ class Watch:
         return "the process ends"
 
     def _registry(self, kinds: Iterable[Kind[Any]]) -> kopf.OperatorRegistry:
-        """Handlers are glue: each takes an event in, and no more."""
+        """Handlers that only pass each event to the store."""
         registry = kopf.OperatorRegistry()
 
         async def login(**_: Any) -> kopf.AiohttpSession:  # noqa: ANN401 -- kopf's calling convention
@@ -180,7 +180,7 @@ class Watch:
 
 
 def _failure(task: asyncio.Task[Any]) -> str:
-    """Why a task has ended, in one line."""
+    """The reason why a task has ended, in one line."""
     if task.cancelled():
         return "it was cancelled"
     error = task.exception()

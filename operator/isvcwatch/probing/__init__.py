@@ -1,1 +1,1 @@
-"""HTTP at fleet scale: who is due, how they are asked, and what came back."""
+"""Probes a fleet over HTTP: schedules the rounds, sends the requests, and reads the answers."""

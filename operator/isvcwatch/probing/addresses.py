@@ -1,4 +1,4 @@
-"""Which addresses may be connected to. Checked after DNS, at the moment of connecting, so that rebinding gains nothing."""
+"""Decides which addresses may be connected to. The check follows the DNS lookup, right before connecting, so that DNS rebinding fails."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 AWS_METADATA: Final = IPv6Address("fd00:ec2::254")
-"""The one metadata service of a cloud that is not link-local."""
+"""AWS's metadata service, the only one of a cloud whose address is not link-local."""
 
 
 class AddressPolicy:
-    """Refuses what no model server's address can be: loopback, link-local (cloud metadata), multicast, unspecified.
+    """Refuses addresses that no model server can have: loopback, link-local (cloud metadata), multicast, unspecified.
 
     Args:
-        allowed: ranges that may be connected to whatever they are, and by any host name.
-        denied: addresses that may not be connected to by any name, such as the API server's.
-        anywhere: allow every address: for a person's own check, from a person's own machine.
+        allowed: ranges that may be connected to in any case, by any host name.
+        denied: addresses that may not be connected to by any host name, such as the API server's.
+        anywhere: whether to allow every address, for a check that a person makes from their own machine.
     """
 
     def __init__(self, allowed: Iterable[Network] = (), denied: Iterable[Address] = (), *, anywhere: bool = False) -> None:
@@ -30,10 +30,10 @@ class AddressPolicy:
         self._anywhere = anywhere
 
     def host_objection(self, host: str, own_host: bool) -> str:
-        """Why no address of the host may be connected to, whatever it is: then it need not be looked up. Empty where one may.
+        """The reason why no address of the host could be allowed, so that its name need not be looked up; empty if one could.
 
         Args:
-            host: its name.
+            host: the host's name.
             own_host: whether its name is a Service in the object's own namespace.
         """
         if own_host or self._anywhere or self._allowed:
@@ -41,7 +41,7 @@ class AddressPolicy:
         return f"{host} is not a Service in the object's own namespace"
 
     def objection(self, text: str, own_host: bool) -> str:
-        """Why the address may not be connected to; empty where it may.
+        """The reason why the address may not be connected to; empty if it may.
 
         Args:
             text: an IP address, as the resolver gave it.
@@ -59,7 +59,7 @@ class AddressPolicy:
 
 
 def _plain(text: str) -> Address:
-    """The address without its scope, and as IPv4 where IPv6 only wraps it."""
+    """The address without its scope, and as IPv4 if it is an IPv4 address mapped into IPv6."""
     address = ip_address(text.partition("%")[0])
     if isinstance(address, IPv6Address):
         return address.ipv4_mapped or address.sixtofour or address

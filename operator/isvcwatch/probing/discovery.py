@@ -1,6 +1,6 @@
-"""Looks closer where an answer contradicts what was only guessed: where the server is, what it is, and which models it has.
+"""Takes a closer look at a server whose answer contradicts a guess: finds out where it is, what it is, and which models it has.
 
-Free of I/O: `look` says what to ask next and takes what came; `Look` sends it.
+`look` is free of I/O: it yields each request and takes the answer. `Look` sends the requests.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 MOST_MODELS: Final = 8
-"""Models of one server that are asked for each round where it is not known which is the service's."""
+"""The most models of one server that are asked for in each round if it is not known which one is the service's."""
 
 MOST_PLACES: Final = 3
-"""Other base URLs that are tried."""
+"""The most other base URLs that are tried."""
 
 NO_ANSWER: Final = frozenset(
     {
@@ -49,28 +49,28 @@ NO_ANSWER: Final = frozenset(
         Reason.INVALID_ANSWER,
     }
 )
-"""Findings after which the server may be elsewhere."""
+"""Findings that may mean that the server is at another base URL."""
 
 FOREIGN: Final = frozenset({Reason.ROUTE_NOT_FOUND, Reason.UNEXPECTED_ANSWER})
-"""Findings after which the server may speak another protocol."""
+"""Findings that may mean that the server speaks another protocol."""
 
 ABOUT_A_NAME: Final = frozenset({Reason.MODEL_NOT_FOUND, Reason.MODEL_NOT_READY, Reason.MODEL_LOADING})
-"""Findings after which the model may go by another name."""
+"""Findings that may mean that the model has another name."""
 
 SERVER_ERRORS: Final = 500
-"""The first status of those that are the server's errors."""
+"""The lowest HTTP status of a server error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What came of a closer look.
+    """The outcome of a closer look.
 
     Attributes:
-        hops: what to ask from now on: one, or one for each of several models.
-        note: how that was found, for messages; empty where it is as derived.
-        doubt: what to say where an answer contradicts what is still a guess; None for the usual words.
-        server: what the server is, for people; empty where nobody here knows it.
-        models: the names that it lists; None where it has no list.
+        hops: the hops to ask from now on: one, or one for each of several models.
+        note: how they were found, for messages; empty if they are as derived.
+        doubt: the finding to report if an answer contradicts a guess that remains; None for the usual one.
+        server: the server's product name, for people; empty if it was not recognised.
+        models: the names of the models that the server lists; None if it has no list.
     """
 
     hops: tuple[Hop, ...]
@@ -85,7 +85,7 @@ class Call:
     """A request of a closer look.
 
     Attributes:
-        base_url: whose route it is.
+        base_url: the base URL that the request's path is appended to.
         inquiry: the request.
     """
 
@@ -97,16 +97,16 @@ Looking = Generator[Call, Answer | WireError, Learned]
 
 
 def protocol_of(hop: Hop) -> HealthProtocol:
-    """The protocol that a server is asked by."""
+    """The protocol that the hop's server is asked by."""
     return declared.by_path(hop.ready_path) if hop.protocol == declared.NAME else named(hop.protocol)
 
 
 def look(hop: Hop, found: Finding) -> Looking:
-    """Look closer.
+    """Take a closer look at a hop.
 
     Args:
-        hop: what was asked.
-        found: what came of it.
+        hop: the hop that was asked.
+        found: the finding from its answer.
     """
     asked, note = 0, ""
     if found.reason in NO_ANSWER:
@@ -132,7 +132,7 @@ def look(hop: Hop, found: Finding) -> Looking:
 
 
 def _asked(base_url: str, steps: Steps[Recognised | None]) -> Generator[Call, Answer | WireError, Recognised | None]:
-    """An interview at a base URL."""
+    """Interview the server at a base URL."""
     try:
         inquiry = next(steps)
         while True:
@@ -161,7 +161,7 @@ def _concluded(hop: Hop, found: Finding, server: Recognised | None, interview: I
 
 
 def _vouching(hop: Hop, note: str, server: Recognised) -> Learned:
-    """A server whose own readiness is its models': any of its names will do."""
+    """The outcome for a server whose own readiness covers its models, so that the model's name does not matter."""
     models = server.models or ()
     name = hop.model_name if hop.name_certain or not models or hop.model_name in models else models[0]
     return Learned((replace(hop, model_name=name, name_certain=True),), note)
@@ -199,7 +199,7 @@ def _unknown_server(hop: Hop, found: Finding, interview: Interview) -> Learned:
     if any(takes_no_http1(answer) for answer in heard):
         return Learned((hop,), doubt=_grpc(hop))
     if heard and all(answer.status >= SERVER_ERRORS for answer in heard):
-        return Learned((hop,), doubt=found)  # whatever it is, its clients get errors
+        return Learned((hop,), doubt=found)  # whichever server it is, its clients get errors
     by_own_route = _declared(hop, "")
     if by_own_route is not None:
         return by_own_route
@@ -224,7 +224,7 @@ def _grpc(hop: Hop) -> Finding:
 
 
 def _declared(hop: Hop, server: str) -> Learned | None:
-    """By the container's own readiness route, where it has one."""
+    """The outcome that asks by the container's own readiness route; None if it has none."""
     if not hop.ready_path:
         return None
     asked = replace(hop, protocol=declared.NAME, protocol_certain=False, name_certain=True)
@@ -241,12 +241,12 @@ def _name_unknown(hop: Hop, why: str) -> Finding:
 
 
 def tempered(hop: Hop, found: Finding, doubt: Finding | None) -> Finding:
-    """What a finding amounts to where it contradicts what is only a guess: never an accusation, but Unknown, with what to do.
+    """The finding to report: Unknown and what to do, if the finding contradicts a guess, and else the finding itself.
 
     Args:
-        hop: what was asked, as it is known by now.
-        found: what came of it.
-        doubt: what a closer look has said to it.
+        hop: the hop that was asked, as it is known by now.
+        found: the finding from its answer.
+        doubt: the finding that a closer look gave for this case, if any.
     """
     if found.reason in ABOUT_A_NAME and not hop.name_certain:
         return doubt or _name_unknown(hop, "the server could not be asked for its own")
@@ -271,12 +271,12 @@ def tempered(hop: Hop, found: Finding, doubt: Finding | None) -> Finding:
 
 
 def contradicts(derived: Hop, hop: Hop, found: Finding) -> bool:
-    """Whether a closer look may find out more.
+    """Whether a finding contradicts a guess, so that a closer look may find out more.
 
     Args:
-        derived: what the specification says.
-        hop: what was asked: the same, or what was learned since.
-        found: what came of it.
+        derived: the hop as derived from the specification.
+        hop: the hop that was asked: the derived one, or the one learned since.
+        found: the finding from its answer.
     """
     if found.reason in FOREIGN:
         return not derived.protocol_certain
@@ -290,21 +290,21 @@ def contradicts(derived: Hop, hop: Hop, found: Finding) -> bool:
 
 
 class Cancellable(Protocol):
-    """What is under way and can be given up."""
+    """Something under way that can be cancelled."""
 
     def cancel(self) -> None:
-        """Give it up; nobody is called back."""
+        """Cancel it; no callback is called any more."""
 
 
 class Look:
     """A closer look under way.
 
     Args:
-        hop: what was asked.
-        found: what came of it.
-        ask: makes a request ready.
-        start: sends it, and calls back.
-        done: takes what was learned; None where the look itself failed, by a bug.
+        hop: the hop that was asked.
+        found: the finding from its answer.
+        ask: prepares a request.
+        start: sends the request, and calls back with the answer.
+        done: takes what was learned; None if a bug ended the look.
     """
 
     __slots__ = ("_ask", "_done", "_hop", "_start", "_steps", "_under_way")
@@ -326,7 +326,7 @@ class Look:
         self._go_on(None)
 
     def cancel(self) -> None:
-        """Give it up."""
+        """Cancel the look."""
         if self._under_way:
             self._under_way.cancel()
             self._under_way = None
@@ -339,7 +339,7 @@ class Look:
                 call = self._steps.send(WireError("it can't be asked"))
         except StopIteration as stopped:
             self._done(stopped.value)
-        except Exception:  # a bug must not end the others' probing
+        except Exception:  # a bug must not stop the probing of others
             log.exception("look_crashed", url=self._hop.base_url)
             self._done(None)
         else:

@@ -1,4 +1,4 @@
-"""What can go wrong before there is an answer: each a named cause, and whether it speaks of the server or of the watcher."""
+"""Turns errors of the transport into findings, each with a reason that tells whether the server or the watcher failed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from isvcwatch.core.health import Finding
 from isvcwatch.core.reasons import Reason
 
 UNKNOWN: Final = frozenset({Reason.TARGET_REFUSED, Reason.RESOLVER_FAILED, Reason.TLS_FAILED, Reason.INVALID_ANSWER, Reason.PROBE_FAILED})
-"""Causes that don't tell whether the model would answer; all others mean that it does not."""
+"""Reasons that don't tell whether the model would answer; all others mean that it does not answer."""
 
 NOTHING_LISTENS: Final = frozenset(
     {
@@ -24,15 +24,16 @@ NOTHING_LISTENS: Final = frozenset(
         Reason.TLS_FAILED,
     }
 )
-"""Failures below HTTP: another route of the same server would say the same."""
+"""Failures before HTTP begins, which every route of the same server would have."""
 
 OWN_LATENESS: Final = frozenset(
     {Reason.TIMED_OUT, Reason.CONNECTION_TIMED_OUT, Reason.CONNECTION_LOST, Reason.RESOLVER_FAILED, Reason.TLS_FAILED}
 )
-"""What the watcher's own lateness can look like: a stopped process hears its deadlines before its answers, and is given up by others."""
+"""Failures that the watcher's own lateness can cause: a stalled process sees its deadlines pass before it reads the answers, and servers
+close its connections."""
 
 SILENT: Final = frozenset({Reason.TIMED_OUT, Reason.CONNECTION_TIMED_OUT})
-"""Failures that take as long as the timeout allows."""
+"""Failures that are known only once the timeout has passed."""
 
 CAUSES: Final[dict[type[WireError], tuple[Reason, str]]] = {
     transport.NameNotFoundError: (Reason.NAME_NOT_FOUND, "{url} was not asked: {why}"),
@@ -48,7 +49,7 @@ CAUSES: Final[dict[type[WireError], tuple[Reason, str]]] = {
     transport.CrashedError: (Reason.PROBE_FAILED, "{url} was not asked: {why}"),
     transport.InvalidAnswerError: (Reason.INVALID_ANSWER, "{url} did not answer in HTTP: {why}"),
 }
-"""Cause and message of each error of the transport, but for those that take its phase to tell."""
+"""Reason and message for each error of the transport, except for those that depend on its phase."""
 
 TIMED_OUT: Final[dict[Phase, tuple[Reason, str]]] = {
     Phase.NAME: (Reason.RESOLVER_FAILED, "{url} was not asked: its name was not resolved within the timeout"),
@@ -56,17 +57,17 @@ TIMED_OUT: Final[dict[Phase, tuple[Reason, str]]] = {
     Phase.TLS: (Reason.TIMED_OUT, "no TLS handshake with {url} within the timeout"),
     Phase.ANSWER: (Reason.TIMED_OUT, "no answer from {url} within the timeout"),
 }
-"""What was outstanding when the time was up."""
+"""Reason and message for a timeout, by the phase that was under way."""
 
 CRASHED: Final = Finding(Status.UNKNOWN, Reason.PROBE_FAILED, "the probe itself failed: a bug of isvcwatch, its log has the traceback")
 
 
 def finding(error: WireError, url: str) -> Finding:
-    """What an error of the transport means for a condition.
+    """The finding for an error of the transport.
 
     Args:
-        error: any but `ExhaustedError`, which is the watcher's own trouble and says nothing.
-        url: what was asked, for the message; without credentials.
+        error: any error but `ExhaustedError`, which says nothing about the server.
+        url: the URL that was asked, without credentials, for the message.
     """
     reason, words = TIMED_OUT[error.phase] if isinstance(error, transport.TimedOutError) else CAUSES[type(error)]
     message = words.format(url=url, why=one_line(str(error), 192))

@@ -1,7 +1,7 @@
-"""Garbage, collected when it disturbs least: looking through ten thousand connections stops the loop for half a second.
+"""Runs Python's garbage collection when it disturbs least: a full collection with ten thousand connections stops the loop for 0.5 s.
 
-What a probe leaves behind is freed at once, or is young when Python looks for it. Looking through all there is, is put off, and done
-seldom, at a moment when no round waits for an answer.
+A probe's objects are freed at once, or by a collection of the young generation. Full collections are rare, and wait for a moment when
+no round waits for an answer.
 """
 
 from __future__ import annotations
@@ -15,30 +15,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 THRESHOLDS: Final = (50_000, 20, 1000)
-"""Of Python's collector: the young are looked at after so many allocations, all there is practically never."""
+"""Thresholds of Python's collector: it collects the young generation after so many allocations, and practically never all objects."""
 
 WARM: Final = 30.0
-"""Seconds after the start, when a fleet has been asked once and its connections are there: what is there then is passed over."""
+"""Seconds after the start at which all present objects are frozen, so that no collection visits them. By then, the fleet has been asked
+once and its connections exist."""
 
 EVERY: Final = 3600.0
-"""Seconds between two looks through all there is, what was passed over as well: for rings that have grown old before they were garbage."""
+"""Seconds between two full collections, which include the frozen objects. They free reference cycles that became garbage late."""
 
 LOOK: Final = 0.25
-"""Seconds between two looks for a quiet moment."""
+"""Seconds between two checks for a quiet moment."""
 
 PATIENCE: Final = 60.0
-"""Seconds of waiting for a quiet moment, after which a busy one must do."""
+"""The most seconds of waiting for a quiet moment; after that, a busy one is used."""
 
 
 class Garbage:
-    """Collects by hand, while it runs.
+    """Replaces the automatic full collections by its own while it runs.
 
     Args:
-        busy: how many rounds are under way.
+        busy: returns how many rounds are under way.
 
     Attributes:
-        collections: how many were made.
-        seconds: how long they took, in all.
+        collections: how many full collections it has made.
+        seconds: how long they took in all.
     """
 
     def __init__(self, busy: Callable[[], int]) -> None:
@@ -47,7 +48,7 @@ class Garbage:
         self.seconds = 0.0
 
     async def run(self) -> None:
-        """Collect until cancelled; then leave the collector as it was."""
+        """Collect until cancelled, and then restore the collector's settings."""
         before = gc.get_threshold()
         gc.set_threshold(*THRESHOLDS)
         try:

@@ -1,4 +1,4 @@
-"""How many rounds may be under way: over all, and at one address. Who finds no place waits, in order; who waits delays no other address."""
+"""Bounds the rounds under way, in all and at one address. Rounds wait in order for a place, without delaying those of other addresses."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ T = TypeVar("T")
 
 
 class Lane(Generic[T]):
-    """Places for rounds of one kind, so that the kinds don't take each other's.
+    """A number of places for rounds of one kind, so that one kind of round can't take the places of another.
 
     Args:
-        bound: rounds under way at once.
-        host_bound: of these, at one address.
-        start: called with who has got a place after waiting for it; False where it is no longer wanted.
+        bound: the most rounds under way at once.
+        host_bound: the most of these at one address.
+        start: called with an entry that gets a place after waiting for it; returns False if the entry no longer needs one.
 
     Attributes:
-        running: how many have a place.
-        waiting: how many wait for one.
+        running: how many entries have a place.
+        waiting: how many entries wait for one.
     """
 
     def __init__(self, bound: int, host_bound: int, start: Callable[[T], bool]) -> None:
@@ -35,12 +35,12 @@ class Lane(Generic[T]):
         self.waiting = 0
 
     def take(self, host: Hashable) -> None:
-        """Take a place whether there is one or not: for a round that is under way already."""
+        """Take a place even if none is free, for a round that is under way already."""
         self.running += 1
         self._at[host] = self._at.get(host, 0) + 1
 
     def enter(self, who: T, host: Hashable) -> bool:
-        """Take a place where there is one; else wait for one."""
+        """Take a place and return True if one is free; else queue for one and return False."""
         if self.running < self._bound and self._at.get(host, 0) < self._host_bound:
             self.take(host)
             return True
@@ -52,7 +52,7 @@ class Lane(Generic[T]):
         return False
 
     def leave(self, host: Hashable) -> None:
-        """Give a place back; whoever waits for one gets it."""
+        """Give a place back, and start an entry that waits for it."""
         self._release(host)
         if self.waiting:
             self._fill()
@@ -66,7 +66,7 @@ class Lane(Generic[T]):
             del self._at[host]
         parked = self._parked.get(host)
         if parked:
-            # Behind those that wait for any place, so that one address can't keep all places to itself.
+            # The entry queues behind the others, so that one address can't keep all places to itself.
             self._queue.append((parked.popleft(), host))
             if not parked:
                 del self._parked[host]

@@ -1,4 +1,4 @@
-"""When the watcher itself was late: stopped, throttled, or busy. What it heard then says nothing about others."""
+"""Records when the watcher itself was late, since it was stopped, throttled or busy. Failures at such a time say nothing about servers."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ from collections import deque
 from typing import Final
 
 REMEMBERED: Final = 64
-"""Stalls; more than the longest round sees, since each is at least `SHORTEST` apart from the next."""
+"""The number of stalls that are remembered: more than the longest round sees, since stalls are at least `SHORTEST` apart."""
 
 SHORTEST: Final = 0.05
-"""Seconds; what is shorter shifts no deadline that a policy would set."""
+"""Seconds of lateness that count as a stall; a shorter one does not matter to any deadline that a policy would set."""
 
 LONGEST: Final = 0.25
-"""Seconds of lateness that are never overlooked, whatever the timeout."""
+"""The most seconds of lateness that are tolerated, whatever the timeout."""
 
 
 def tolerated(timeout: float) -> float:
-    """Seconds by which the loop may be late in a round with this timeout."""
+    """Seconds by which the loop may be late in a round with this timeout without the round being discarded."""
     return max(SHORTEST, min(LONGEST, timeout / 4))
 
 
 class Lateness:
-    """The stalls of the loop, seen from a tick that should come every so often.
+    """Records the stalls of the event loop, from the lateness of a regular tick.
 
     Args:
         tick: seconds between two ticks.
         now: this moment, on the loop's clock.
 
     Attributes:
-        last_tick: when the latest tick was.
-        stalls: how many there were.
-        stalled: seconds, of all of them.
+        last_tick: the time of the latest tick.
+        stalls: how many stalls there were.
+        stalled: the seconds of all stalls together.
     """
 
     def __init__(self, tick: float, now: float) -> None:
@@ -41,7 +41,7 @@ class Lateness:
         self.stalled = 0.0
 
     def tick(self, now: float) -> float:
-        """A tick; how many seconds late it is."""
+        """Take note of a tick, and return by how many seconds it is late."""
         late = now - self.last_tick - self._tick
         if late > SHORTEST:
             self._recent.append((now, late))
@@ -51,12 +51,12 @@ class Lateness:
         return late
 
     def latest(self, within: float) -> float:
-        """Seconds of the longest stall that ended within so many seconds before the latest tick; 0 where there was none."""
+        """Seconds of the longest stall that ended in the `within` seconds before the latest tick; 0 if there was none."""
         return max((late for end, late in self._recent if self.last_tick - end <= within), default=0.0)
 
     def spoiled(self, since: float, now: float, bound: float) -> bool:
-        """Whether the loop was late by more than `bound` seconds at any time since then.
+        """Whether the loop was late by more than `bound` seconds at any time since `since`.
 
-        The stall that has just ended counts, too: uvloop runs the timers that fell due in it before anything else, our tick not among them.
+        A stall that has just ended counts too, although no tick has recorded it yet: uvloop may run other due timers before the tick.
         """
         return now - self.last_tick - self._tick > bound or any(end > since and late > bound for end, late in self._recent)

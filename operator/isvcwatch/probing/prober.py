@@ -1,4 +1,4 @@
-"""One round: asks a target's servers, and descends the ladder only to explain a failure. Callbacks, no task: most are one request."""
+"""Runs one round: asks for the models, and for the servers' own health only to explain a failure. It uses callbacks instead of tasks."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ if TYPE_CHECKING:
     from isvcwatch.probing.rungs import Rung
 
     Done = Callable[[Round | None], None]
-    """Called once with what a round found; None where the watcher itself could not ask, which says nothing about the target."""
+    """Called once with what a round found; None if the watcher itself could not ask, which says nothing about the target."""
 
 log = structlog.get_logger(__name__)
 
 EXHAUSTED: Final = "Exhausted"
-"""Outcome of a request that the watcher had no file descriptor or port for: told by metrics and the log, of no target."""
+"""The outcome of a request that the watcher had no file descriptor or port for. It is counted and logged, but for no target."""
 
 EXHAUSTED_SAID_EVERY: Final = 60.0
-"""Seconds between two lines of the log about it."""
+"""Seconds between two log lines about exhausted descriptors or ports."""
 
 EXPLAIN_EVERY: Final = 30.0
-"""Seconds after which a failure that lasts is explained anew: the server's own health, between two turns of its model's."""
+"""Seconds after which the server's own health is asked for again while its model goes on failing."""
 
 
 class Carrier(Asker, Protocol):
-    """How a request is made: `client.transport.Carrier`."""
+    """Prepares and sends requests, as `client.transport.Transport` does."""
 
     def start(
         self,
@@ -56,28 +56,28 @@ class Carrier(Asker, Protocol):
         doubt_after: float = math.inf,
         doubt: Callable[[], None] | None = None,
     ) -> Cancellable:
-        """Send it. `done` is called once, later; `doubt` before it, if nothing has come back after `doubt_after` seconds."""
+        """Send a request. Later, `done` is called once; `doubt` is called before it if no answer has come after `doubt_after` seconds."""
 
 
 class ProbeCounter(Protocol):
     """Counts requests to model servers."""
 
     def probe(self, outcome: str, seconds: float) -> None:
-        """A request ended with this reason after so long."""
+        """Count a request that ended with this outcome after so many seconds."""
 
     def inquired(self) -> None:
-        """A request of a closer look is sent."""
+        """Count a request of a closer look."""
 
     def looked(self, result: str) -> None:
-        """A closer look ended: the server was `recognised`, is `unknown`, or was found by what is `declared`."""
+        """Count a closer look by its result: `recognised`, `unknown`, or `declared` if the container's own readiness route is used."""
 
 
 class Plan:
-    """A target's servers, made ready to be asked; lasts as long as the target is as it is.
+    """A target with the prepared requests to its servers; it is used until the target changes.
 
     Attributes:
-        target: what it is made of.
-        ladders: one a hop, entry first.
+        target: the target that it is made from.
+        ladders: one for each hop, with the one that clients reach first.
         timeout: seconds for each request.
         host: what the entry's connections have in common, to bound those at one address.
         unsure: whether a failure is to be explained in any case, since a verdict is being confirmed.
@@ -97,7 +97,7 @@ class Plan:
 
 
 class Prober:
-    """Asks by each hop's protocol; what an answer means is the protocol's to say."""
+    """Starts rounds. Each hop's protocol says what to ask and what an answer means."""
 
     def __init__(self, transport: Carrier, metrics: ProbeCounter, clock: Callable[[], float] = time.monotonic) -> None:
         self.transport = transport
@@ -106,17 +106,17 @@ class Prober:
         self._exhausted_said = -math.inf
 
     def plan(self, target: Target) -> Plan:
-        """A target made ready."""
+        """Prepare a target for probing."""
         return Plan(self.transport, target)
 
     def start(self, plan: Plan, done: Done, *, doubt_after: float = math.inf, doubt: Callable[[], None] | None = None) -> Cancellable:
-        """Start a round: all hops are asked at once, all must answer; the first that doesn't, entry first, explains the failure.
+        """Start a round: all hops are asked at once and must be ready. The first one that fails, in the hops' order, gives the reason.
 
         Args:
-            plan: the target.
+            plan: the prepared target.
             done: called once, never from inside this call, and not after the round was cancelled.
             doubt_after: seconds without an answer after which a failure begins to be explained, and `doubt` is called.
-            doubt: called at most once a hop.
+            doubt: called at most once for each hop.
         """
         if plan.former is not None:
             return _Either(self, plan, done, doubt_after, doubt)
@@ -129,7 +129,7 @@ class Prober:
         return _Joint(self, plan, done, doubt_after, doubt)
 
     def say_learned(self, plan: Plan, learned: Learned) -> None:
-        """A closer look has ended: count it, and say what came of it."""
+        """Count a closer look that has ended, and log its outcome."""
         by_its_own_route = learned.hops[0].protocol == declared.NAME
         self.metrics.looked("declared" if by_its_own_route else "recognised" if learned.server else "unknown")
         log.info(
@@ -143,14 +143,14 @@ class Prober:
         )
 
     def exhausted(self, error: ExhaustedError) -> None:
-        """The watcher itself can't ask: say so, once in a while."""
+        """Count and, once in a while, log that the watcher has run out of descriptors or ports."""
         if self.clock() - self._exhausted_said >= EXHAUSTED_SAID_EVERY:
             self._exhausted_said = self.clock()
             log.error("out_of_resources", why=str(error), so="rounds are left out, and no verdict comes from them")
 
 
 class _Climb:
-    """One hop's part in one round."""
+    """Asks one hop in one round."""
 
     __slots__ = (
         "_began",
@@ -194,14 +194,14 @@ class _Climb:
         self._under_way = self._start_models()
 
     def cancel(self) -> None:
-        """Give up what is under way."""
+        """Cancel the requests under way."""
         for exchange in self._under_way:
             exchange.cancel()
         if self._ladder.looker is self:
             self._ladder.looker = None
 
     def _start_models(self) -> list[Cancellable]:
-        """Ask for the model; for each where there are several."""
+        """Ask for the model, or for each of several models."""
         started: list[Cancellable] = []
         for number, rung in enumerate(self._ladder.models):
             if rung.ask is None:
@@ -216,7 +216,7 @@ class _Climb:
 
     def _model_known(self, rung: Rung) -> None:
         known = rung.known or CRASHED
-        if known.reason == Reason.NO_SUCH_ROUTE:  # its server can be asked for
+        if known.reason == Reason.NO_SUCH_ROUTE:  # the server's own health can still be asked for
             self._model = known
             self._descend()
         else:
@@ -235,7 +235,7 @@ class _Climb:
                 self._weigh(_together(self._models))
 
     def _weigh(self, model: Finding) -> None:
-        """Take what was found for what it is worth: a yes that anything would say is none, and a no to a guess is looked into."""
+        """Check a finding before it counts: a yes must come from a server that can say no, and a no to a guess leads to a closer look."""
         ladder = self._ladder
         if model.status is Status.TRUE:
             if ladder.proof is None and not all(rung.proves for rung in ladder.models):
@@ -269,7 +269,7 @@ class _Climb:
                 self._end(Round(None, None, model))
 
     def _ask_the_impossible(self, model: Finding) -> None:
-        """Before a first yes counts: whether the server says it to anything."""
+        """Ask for a model that can't exist, since a yes proves nothing if the server says yes to that as well."""
         rung = self._ladder.impossible()
 
         def came(answer: Answer | WireError) -> None:
@@ -290,7 +290,7 @@ class _Climb:
             self._under_way.append(self._start(rung.ask, came))
 
     def _look_closer(self, model: Finding) -> None:
-        """Find out what can be known of the server, and ask again by that."""
+        """Take a closer look at the server, and ask again with what was learned."""
         ladder, prober = self._ladder, self._prober
         for exchange in self._under_way:
             exchange.cancel()
@@ -318,7 +318,7 @@ class _Climb:
         self._under_way = [Look(ladder.guess(), model, prober.transport.ask, start, done), *self._under_way]
 
     def _doubted(self) -> None:
-        """Nothing has come back for a while: begin to explain what will most likely be a failure."""
+        """Begin to explain a failure when no answer has come for a while."""
         doubt, self._doubt = self._doubt, None
         if doubt:
             if not self._descended and self._is_to_be_explained(Reason.TIMED_OUT):
@@ -330,7 +330,7 @@ class _Climb:
         return self._plan.unsure or ladder.explained != reason or self._prober.clock() - ladder.explained_at >= EXPLAIN_EVERY
 
     def _descend(self) -> None:
-        """Ask for the server's own health; where one route tells both, once."""
+        """Ask for the server's liveness and readiness, with one request if both have the same route."""
         self._descended = True
         live, ready = self._ladder.server()
         self._live, self._ready = live.known, ready.known
@@ -352,7 +352,7 @@ class _Climb:
             self._under_way.append(self._start(ready.ask, ready_came))
 
     def _join(self) -> None:
-        """End the round once all that was asked has been answered."""
+        """End the round once all requests have been answered."""
         model, live, ready = self._model, self._live, self._ready
         if model is None or live is None or ready is None:
             return
@@ -414,7 +414,7 @@ class _Either:
 
 
 class _Joint:
-    """A round of several hops: it ends once each has."""
+    """A round of several hops, which ends once each hop's part has ended."""
 
     __slots__ = ("_climbs", "_clock", "_done", "_found", "_plan")
 
@@ -429,7 +429,7 @@ class _Joint:
         ]
 
     def cancel(self) -> None:
-        """Give up what is under way."""
+        """Cancel the requests under way."""
         for climb in self._climbs:
             climb.cancel()
 
@@ -453,7 +453,7 @@ class _Joint:
 
 
 def _together(found: dict[int, Finding]) -> Finding:
-    """What several models come to, where it is not known which is the service's: what they agree on."""
+    """The finding that several models agree on, if it is not known which one is the service's; Unknown if they disagree."""
     models = [found[number] for number in sorted(found)]
     worst = next((model for model in models if model.status is not Status.TRUE), None)
     if worst is None:
@@ -474,13 +474,13 @@ def _worthless(hop: Hop) -> Finding:
 def _meaning(rung: Rung, came: Answer | WireError) -> Finding | None:
     try:
         return rung.read(came)
-    except Exception:  # a bug must not look like health, nor end the others' probing
+    except Exception:  # a bug must not look like health, or stop the probing of others
         log.exception("probe_crashed", url=rung.url)
         return CRASHED
 
 
 def _as_ready_as_live(live: Finding) -> Finding:
-    """The server's readiness in a protocol that has no route for it (V1): a server that answers is all that can be known to be ready."""
+    """The server's readiness in a protocol without a route for it (V1), which is that of its liveness, since nothing more can be known."""
     if live.status is Status.TRUE:
         return Finding(Status.TRUE, Reason.SERVER_READY, "the server answers; its protocol has no route for more")
     return live
@@ -491,7 +491,7 @@ def _naming(finding: Finding, part: str) -> Finding: ...
 @overload
 def _naming(finding: None, part: str) -> None: ...
 def _naming(finding: Finding | None, part: str) -> Finding | None:
-    """The finding, naming which part of the service it is about, unless all is well."""
+    """The finding with the part of the service named in its message, unless the finding is True."""
     if finding is None or finding.status is Status.TRUE:
         return finding
     return Finding(finding.status, finding.reason, f"{part}: {finding.message}")

@@ -1,4 +1,4 @@
-"""The questions that one server can be asked, made ready once: bytes to send, and how to read what comes back."""
+"""Prepares the questions to one server once, as bytes to send, and reads the answers."""
 
 from __future__ import annotations
 
@@ -22,48 +22,48 @@ if TYPE_CHECKING:
     from isvcwatch.core.targets import Hop
 
 DOWN: Final = frozenset({words.SERVER_ERROR})
-"""Readings that are no answer about readiness, yet tell that the model does not answer: a client gets an error too."""
+"""Readings that are no answer about readiness, but mean False all the same, since clients of the model get the error too."""
 
 WELL: Final = {
     reason: Finding(Status.TRUE, reason, MEANINGS[reason]) for reason in (Reason.MODEL_READY, Reason.SERVER_READY, Reason.SERVER_LIVE)
 }
-"""What there is to find where all is well, made once."""
+"""The findings of servers and models that are well, made once."""
 
 SERVES: Final = (
     Finding(Status.TRUE, Reason.SERVER_LIVE, "the server answers"),
     Finding(Status.TRUE, Reason.SERVER_READY, "the server serves its model"),
 )
-"""What a model that answers ready has proved of its server."""
+"""The findings about a server that follow from a ready model."""
 
 ALL_WELL: Final = Round(*SERVES, WELL[Reason.MODEL_READY])
-"""What a round finds where all is well, made once."""
+"""The round in which all is well, made once."""
 
 
 LOOK_AGAIN: Final = 300.0
-"""Seconds between two closer looks at a server that goes on contradicting what was guessed; doubled each time."""
+"""Seconds between two closer looks at a server whose answers go on contradicting a guess; doubled each time."""
 
 LOOK_AT_LAST: Final = 3600.0
 """The most seconds between two closer looks."""
 
 LOOK_AT_NEWS: Final = 30.0
-"""Seconds after a closer look when a model that was ready in between is looked at again: its pods may have changed."""
+"""Seconds after a closer look before another one at a model that was ready in between, since its pods may have changed."""
 
 
 class Asker(Protocol):
-    """Who makes requests ready."""
+    """Prepares requests."""
 
     def ask(self, url: str, *, own_host: bool, method: str = "GET", body: bytes = b"") -> Ask:
-        """A request, to be sent as often as wanted."""
+        """Prepare a request, which can be sent many times."""
 
 
 class Rung:
     """One question to one server.
 
     Attributes:
-        url: what is asked.
-        ask: the request; None where there is none to make, and `known` says why.
-        known: what is found without asking.
-        proves: whether the latest yes is one that only this server would say.
+        url: the URL that is asked.
+        ask: the request; None if there is none to send, for the reason in `known`.
+        known: the finding if nothing can be asked; else None.
+        proves: whether the latest yes is one that only this kind of server gives.
     """
 
     __slots__ = ("_hop", "_note", "_protocol", "_question", "_well", "_well_words", "ask", "known", "proves", "url")
@@ -92,9 +92,9 @@ class Rung:
             self.known = Finding(Status.UNKNOWN, Reason.INVALID_ADDRESS, f"the {hop.part} can't be asked: {error}")
 
     def read(self, came: Answer | WireError) -> Finding | None:
-        """What came back, as a finding; None where the watcher itself could not ask, which says nothing about the server.
+        """The finding from an answer or error; None if the watcher itself could not ask, which says nothing about the server.
 
-        A server that is well says so in the same words each time: they are not parsed again.
+        A server that is well gives the same answer each time, which is not parsed again.
         """
         if isinstance(came, WireError):
             return None if isinstance(came, ExhaustedError) else failures.finding(came, self.url)
@@ -107,7 +107,7 @@ class Rung:
         return finding
 
     def _meaning(self, answer: Answer) -> Finding:
-        """Whatever is not an answer to the question is Unknown, but for errors that clients would get as well."""
+        """The finding from an answer. One that does not fit the question is Unknown, except for errors that clients would get as well."""
         reading = self._protocol.read(self._question, answer, self._hop.model_name)
         reason = Reason(reading.reason)
         if reading.verdict is Verdict.YES:
@@ -119,18 +119,18 @@ class Rung:
 
 
 class Ladder:
-    """All that one server can be asked, and what was learned of it since.
+    """All questions to one server, and what was learned about it.
 
     Attributes:
-        derived: the server, as the specification has it.
-        hop: the server, as it is known by now.
-        models: whether it can serve its model; or each of several, where it is not known which is the service's.
-        asked_as_well: a model that is ready proves nothing of its server.
-        proof: whether the server is known to say no as well as yes; None while that has not been seen.
-        note: how what is asked was found out; empty where it is as derived.
-        looker: the round whose closer look is under way.
-        explained: the reason of the model's failure that the server's own health was last asked for; empty where it was not.
-        explained_at: when that was.
+        derived: the hop as derived from the specification.
+        hop: the hop as it is known by now.
+        models: the question for the model, or one for each model if it is not known which one is the service's.
+        asked_as_well: whether the server's own health is always asked for, since a ready model proves nothing about it.
+        proof: whether the server says no for a model that can't exist, so that a yes counts; None until that is known.
+        note: how the hop was found, for messages; empty if it is as derived.
+        looker: the round whose closer look is under way; None if none is.
+        explained: the reason of the model's failure for which the server's own health was last asked for; empty if it was not.
+        explained_at: the time of that request.
     """
 
     __slots__ = (
@@ -170,7 +170,7 @@ class Ladder:
         self._adopt(Learned((hop,)))
 
     def server(self) -> tuple[Rung, Rung]:
-        """Whether the server is live, and whether it is ready; made ready at the first failure, since most servers never see one."""
+        """The questions for the server's liveness and readiness. They are prepared at the first failure, since most servers never fail."""
         if self._server is None:
             self._server = (
                 Rung(self._asker, self.hop, Question.SERVER_LIVE),
@@ -179,42 +179,42 @@ class Ladder:
         return self._server
 
     def impossible(self) -> Rung:
-        """Whether it says yes for a model that can't exist."""
+        """The question for a model that can't exist, to see whether the server says yes to it."""
         return Rung(self._asker, replace(self.hop, model_name=declared.NO_SUCH_MODEL), Question.MODEL_READY)
 
     def well(self, model: Finding) -> Round:
-        """The round that finds so; the same one each time, so that who has heard of it need not look again."""
+        """The round with this finding about a ready model; the same object each time, so that a repeated result is recognised quickly."""
         if self._well is None or self._well.model_ready is not model:
             self._well = ALL_WELL if model is WELL[Reason.MODEL_READY] else Round(*SERVES, model)
         return self._well
 
     def is_starting(self, now: float) -> bool:
-        """Whether it may still be starting: it has never been well since it was first asked, and its time for that is not over."""
+        """Whether the server may still be starting: it was never ready since it was first asked, and its grace period is not over."""
         if self._since is None:
             self._since = now
         return not self._was_well and now - self._since < self.derived.grace
 
     def is_well(self) -> None:
-        """The model has proved that it is ready: what it was asked by is certain from now on, and what contradicts that is news."""
+        """Take note that the model has proved to be ready, so that its name and protocol are certain from now on."""
         self._was_well = True
         if self.proof is None or not (self.hop.name_certain and self.hop.protocol_certain):
             self.proof = True
             self.hop = replace(self.hop, name_certain=True, protocol_certain=True)
 
     def guess(self) -> Hop:
-        """What is known but for what a closer look may find anew: the server as it was derived, at the address that answers."""
+        """The hop to start a closer look from: as derived, but at the address that answers."""
         places = (self.derived.base_url, *self.derived.other_urls)
         elsewhere = tuple(url for url in places if url != self.hop.base_url)
         return replace(self.derived, base_url=self.hop.base_url, other_urls=elsewhere)
 
     def wants_look(self, found: Finding, now: float) -> bool:
-        """Whether a closer look is called for, and may be had by now."""
+        """Whether a finding calls for a closer look, and enough time has passed since the last one."""
         if self.looker is not None or not contradicts(self.derived, self.hop, found):
             return False
         return now >= self._look_due or (self._was_well and now - self._looked_at >= LOOK_AT_NEWS)
 
     def learn(self, learned: Learned, now: float) -> None:
-        """Go by what a closer look has found out."""
+        """Ask by what a closer look has found out from now on."""
         self._looked_at = now
         if self._was_well:
             self._pace = LOOK_AGAIN
@@ -224,11 +224,11 @@ class Ladder:
         self._adopt(learned)
 
     def tempered(self, found: Finding) -> Finding:
-        """What a finding amounts to, by what is certain so far."""
+        """The finding to report, given what is certain so far."""
         return tempered(self.hop, found, self._doubt)
 
     def is_of_no_server(self, found: Finding) -> bool:
-        """Whether the finding is that nobody here knows the server: then its own health can't be asked for either."""
+        """Whether the finding says that the server was not recognised, so that its own health can't be asked for either."""
         return found is self._doubt and not self.hop.protocol_certain
 
     def _adopt(self, learned: Learned) -> None:

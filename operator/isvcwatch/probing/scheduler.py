@@ -1,4 +1,4 @@
-"""Who is due, and when: every target once a period, spread evenly by its identity, none held up by another."""
+"""Schedules the rounds: every target once a period, spread evenly by a hash of its UID, and none delayed by another."""
 
 from __future__ import annotations
 
@@ -28,32 +28,34 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 TICK: Final = 0.02
-"""Seconds; one wake-up starts all that have fallen due, since waking costs more than probing."""
+"""Seconds between two ticks; each starts all rounds that are due, since a wake-up costs more than a probe."""
 
 EDGE_OF_TICK: Final = 0.0005
-"""Seconds after a tick's moment to wake at: uvloop's clock has whole milliseconds, and one woken too early must sleep again."""
+"""Seconds after a tick's time at which to wake up: uvloop's clock has whole milliseconds, and waking too early needs a second sleep."""
 
 MOST_AT_ONCE: Final = 512
-"""Rounds started in one tick, which are 25,600 a second: no fleet needs more."""
+"""The most rounds started in one tick. They make 25,600 a second, more than any fleet needs."""
 
 LEAST_AT_ONCE: Final = 64
-"""Rounds started in one tick however late the loop is, which others on its cores may make it: even with a new connection each, 15 ms."""
+"""Rounds that one tick may start even if the loop is late, since other processes may have caused that: they take 15 ms, even with a new
+connection each."""
 
 MORE: Final = 8
-"""Rounds by which a tick may start more than the one before it, while the loop keeps up."""
+"""How many more rounds a tick may start than the one before it while the loop keeps up."""
 
 BEHIND: Final = 0.04
-"""Seconds by which a tick is late when more was started than the loop can carry. What is started too soon is not answered sooner: it only
-waits for its connection until its time is up, and all that was done for it is lost. What is put off starts late, and that is shown."""
+"""Seconds of a tick's lateness that show that the loop is overloaded, so that the next tick starts fewer rounds. A round started under
+overload would only wait for its connection until its timeout. A round that is put off starts late, which is measured."""
 
 IN_FLIGHT: Final = 4096
-"""Rounds under way at once in each lane: each holds a connection, while it is explained up to three."""
+"""The most rounds under way at once in each lane. Each holds one connection, and up to three while its failure is explained."""
 
 AT_ONE_HOST: Final = 256
-"""Of these, at one address: models behind one ingress share it, and none should feel watched."""
+"""The most of these at one address, such as an ingress that several models share, which must not be loaded noticeably."""
 
 DOUBT: Final = 0.75
-"""Of an edge period, without an answer: early enough that the explanation is there when the last round of three is."""
+"""The part of an edge period without an answer after which a round is in doubt. It is small enough that the explanation of the failure is
+known when the last of three rounds ends."""
 
 
 NOWHERE: Final = -1
@@ -65,27 +67,27 @@ class RoundCounter(Protocol):
     """Counts rounds."""
 
     def started(self, lateness: float) -> None:
-        """A round has started so many seconds after it was due."""
+        """Count a round that has started so many seconds after it was due."""
 
     def discarded(self, cause: str) -> None:
-        """A round was not judged: late, exhausted, outdated."""
+        """Count a round that was not judged, by its cause: late, exhausted or outdated."""
 
 
 class _Due:
     """A target in the schedule.
 
     Attributes:
-        tick: the tick at which it starts next; `NOWHERE` while it isn't in the wheel, `IN_LANE` while it waits for a place, `GONE`.
-        due: when that was meant to be.
-        started: when its latest round was.
-        rounds: those under way, oldest first: one, or more while a silent target is in doubt.
-        judged: when a round was judged last.
-        health: what came of that; None before the first.
-        steady: the model is ready, and nothing speaks against it.
-        well: the round that found it so.
-        silence_tells: no answer is reason enough to ask again.
-        silent: the latest round got no answer, or has been without one for long.
-        down_since: when the model was first not held to be ready; None while it is.
+        tick: the tick of its next round; `NOWHERE` if it isn't in the wheel, `IN_LANE` if it waits for a place, `GONE` once it is removed.
+        due: the time at which its next round is due.
+        started: the time at which its latest round started.
+        rounds: the rounds under way, oldest first; more than one if a target that does not answer is asked again.
+        judged: the time at which a round was last judged.
+        health: the health after that judgement; None before the first.
+        steady: whether the model's verdict is ready and no finding contradicts any verdict.
+        well: the result of the round that confirmed this.
+        silence_tells: whether to ask again while an answer is still outstanding.
+        silent: whether the latest round got no answer, or has waited long for one.
+        down_since: the time since which the model's verdict has not been ready; None if it is.
     """
 
     __slots__ = (
@@ -141,20 +143,20 @@ class _Round:
 
 
 class Scheduler:
-    """Starts a round for each target each period, sooner where a verdict is being confirmed, later where it has been down for long.
+    """Starts a round for each target in each period: sooner if a verdict is being confirmed, later if the target has long been down.
 
-    A target's place in its period is a hash of its UID, so that a restart, or another replica, starts it at the same beat, and a fleet
-    is spread evenly whenever it was created. The wheel holds a list of targets for each tick that has any; what has moved or is gone is
-    left there and passed over.
+    A target's place in its period comes from a hash of its UID, so that it stays the same after a restart and in another replica, and a
+    fleet is spread evenly however it was created. The wheel holds a list of targets for each tick that has any. A target that was moved
+    or removed stays in its old list, and is ignored there.
 
     Args:
-        prober: makes the rounds.
-        judge: takes what a round found; returns the target's health then, None where the target is not known any more.
-        metrics: counts.
+        prober: runs the rounds.
+        judge: takes what a round found, and returns the target's health after it; None if the target is no longer known.
+        metrics: counts the rounds.
 
     Attributes:
-        wells: rounds so far that found their model ready.
-        calm: no verdict is to be confirmed quickly, since none is given.
+        wells: how many rounds so far found their model ready.
+        calm: whether targets keep to their usual period while a verdict is pending, since the gate holds verdicts back.
     """
 
     def __init__(self, prober: Prober, judge: Callable[[Target, Round], Health | None], metrics: RoundCounter) -> None:
@@ -177,28 +179,28 @@ class Scheduler:
 
     @property
     def last_tick(self) -> float:
-        """When the latest tick was, on the loop's clock."""
+        """The time of the latest tick on the loop's clock."""
         return self.lateness.last_tick
 
     @property
     def in_flight(self) -> int:
-        """Rounds under way."""
+        """How many rounds are under way."""
         return self._answering.running + self._silent.running
 
     @property
     def waiting(self) -> int:
-        """Rounds that are due, and wait for a place."""
+        """How many rounds are due and wait for a place."""
         return self._answering.waiting + self._silent.waiting
 
     def set(self, target: Target, delay: float = 0.0) -> None:
-        """Probe the target from now on, or as it now is; not before `delay` seconds."""
+        """Probe the target from now on, in place of its older version; its first round starts after `delay` seconds at the earliest."""
         self.remove(target.uid)
         now = self._loop.time()
         entry = self._entries[target.uid] = _Due(target, self._prober.plan(target), now)
         self._put(entry, _next_beat(entry, now + delay))
 
     def remove(self, uid: str) -> None:
-        """Probe it no longer; what is under way is given up."""
+        """Stop probing the service with this UID, and cancel its rounds under way."""
         entry = self._entries.pop(uid, None)
         if entry:
             entry.tick = GONE
@@ -207,7 +209,7 @@ class Scheduler:
             entry.rounds.clear()
 
     async def run(self) -> None:
-        """Start rounds until cancelled; then give up those under way."""
+        """Start rounds until cancelled; then cancel the rounds under way."""
         self.lateness.last_tick = self._loop.time()
         try:
             while True:
@@ -219,10 +221,10 @@ class Scheduler:
             for uid in list(self._entries):
                 self.remove(uid)
 
-    # Into the wheel, and out of it.
+    # Methods that put targets into the wheel and take them out.
 
     def _put(self, entry: _Due, due: float) -> None:
-        """Start the target's next round at the first tick from then on, and at no other; one that waits for a place is due already."""
+        """Schedule the target's next round for the first tick at or after `due`, in place of any other; ignored if it waits for a place."""
         if entry.tick in (IN_LANE, GONE):
             return
         tick = max(math.ceil(due / TICK), self._at + 1)
@@ -235,7 +237,7 @@ class Scheduler:
             slot.append(entry)
 
     def _turn(self, now: float) -> None:
-        """Start what is due by now, but not more than the loop can carry."""
+        """Start the rounds that are due, but not more than the loop can carry."""
         wheel, until = self._wheel, int(now / TICK)
         left = self._at_once
         while self._at < until:
@@ -253,7 +255,7 @@ class Scheduler:
                 del wheel[tick]
             self._at = tick
 
-    # Rounds.
+    # Methods that start and end rounds.
 
     def _enter(self, entry: _Due) -> None:
         lane = self._silent if entry.silent else self._answering
@@ -284,12 +286,12 @@ class Scheduler:
                 )
             else:
                 under_way.asking = self._prober.start(entry.plan, done)
-        except Exception:  # one target's trouble must never end the others' probing
+        except Exception:  # a failure at one target must not stop the probing of others
             log.exception("probe_crashed", namespace=entry.target.namespace, name=entry.target.name)
             under_way.asking = self._loop.call_soon(done, Round(CRASHED, CRASHED, CRASHED))
 
     def _doubted(self, under_way: _Round) -> None:
-        """A round has no answer yet: it leaves its place to those that do answer, and the next one starts without waiting for it."""
+        """Move a round without an answer to the lane for silent targets, and schedule the target's next round without waiting for it."""
         entry = under_way.entry
         if under_way.lane is self._answering:
             self._silent.take(entry.host)
@@ -301,7 +303,7 @@ class Scheduler:
 
     def _ended(self, under_way: _Round, found: Round | None) -> None:
         entry = under_way.entry
-        under_way.asking = None  # it refers to us: a ring that only the collector could free
+        under_way.asking = None  # breaks a reference cycle that only the garbage collector could free
         under_way.lane.leave(entry.host)
         older = entry.rounds[: entry.rounds.index(under_way)]
         entry.rounds.remove(under_way)
@@ -328,17 +330,17 @@ class Scheduler:
         )
 
     def _take(self, entry: _Due, found: Round, now: float) -> None:
-        """A round counts: have it judged, and see when the next is due."""
+        """Have a round judged, and schedule the next one."""
         if found.model_ready.status is Status.TRUE:
             self.wells += 1
         entry.judged = now
         entry.silent = found.model_ready.reason in SILENT
-        if entry.steady and found is entry.well:  # nothing new: nobody need be told
+        if entry.steady and found is entry.well:  # the round confirms the last one, so it need not be judged
             self._put(entry, _next_beat(entry, now))
             return
         try:
             health = self._judge(entry.target, found)
-        except Exception:  # likewise
+        except Exception:  # a bug in judging one target must not stop the probing of others
             log.exception("round_crashed", namespace=entry.target.namespace, name=entry.target.name)
             health = entry.health
         if health is None:
@@ -369,11 +371,11 @@ class Scheduler:
 
 
 def _at_once(before: int, *, late: float) -> int:
-    """How many rounds a tick may start, after one that allowed so many and was so many seconds late."""
+    """How many rounds a tick may start, given the number for the tick before and the seconds by which this one is late."""
     return max(before // 2, LEAST_AT_ONCE) if late > BEHIND else min(before + MORE, MOST_AT_ONCE)
 
 
 def _next_beat(entry: _Due, earliest: float) -> float:
-    """The first moment from `earliest` on that is the target's turn."""
+    """The first time from `earliest` on that is the target's place in its period."""
     beats = -((entry.phase - earliest) // entry.period)
     return max(earliest, entry.phase + beats * entry.period)

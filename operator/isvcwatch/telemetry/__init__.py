@@ -1,1 +1,1 @@
-"""How the operator itself is seen: logs, metrics, and whether it lives."""
+"""Shows how the operator itself is doing, by logs, metrics and health routes."""

@@ -1,4 +1,4 @@
-"""Edges as log lines: one for each turn of a verdict, none for a probe."""
+"""Logs edges: one line for each change of a verdict, and none for a probe."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DOUBTS: Final = {
 
 
 def log_edge(edge: Edge) -> None:
-    """Write the line of an edge."""
+    """Log an edge."""
     match edge:
         case Turned(isvc, condition, before, after):
             say = log.info if after.status is Status.TRUE else log.warning
@@ -47,7 +47,7 @@ def log_edge(edge: Edge) -> None:
         case Placed(isvc, Misconfigured(reason, message)):
             log.warning("cannot_be_watched", namespace=isvc.namespace, name=isvc.name, reason=reason, why=message)
         case Placed(isvc, Skipped(reason, message)):
-            if reason is not Reason.NO_ADDRESS:  # every new service passes through that
+            if reason is not Reason.NO_ADDRESS:  # not logged, since every new service has no address at first
                 log.info("left_alone", namespace=isvc.namespace, name=isvc.name, reason=reason, why=message)
         case Doubt():
             level, event, fields = DOUBTS[edge]

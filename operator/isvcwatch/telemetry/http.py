@@ -1,4 +1,4 @@
-"""`/livez`, `/readyz` and `/metrics`."""
+"""Serves `/livez`, `/readyz` and `/metrics`."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 class BindError(Exception):
-    """The address can't be listened at."""
+    """The server can't listen at the address."""
 
 
 class HttpServer:
-    """Serves what probes and Prometheus ask for.
+    """Answers the kubelet's probes and Prometheus' scrapes.
 
     Args:
-        metrics: what /metrics answers.
-        signs: how the process is at this moment.
+        metrics: the metrics that /metrics shows.
+        signs: returns the process's signs of life at this moment.
     """
 
     def __init__(self, metrics: Metrics, signs: Callable[[], Sequence[Sign]]) -> None:
@@ -38,7 +38,7 @@ class HttpServer:
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
 
     async def start(self, host: str, port: int) -> int:
-        """Listen; the port that it became."""
+        """Listen at the address, and return the port, which the system chooses if `port` is 0."""
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, host, port).start()
@@ -47,7 +47,7 @@ class HttpServer:
         return int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:
-        """Close."""
+        """Stop listening."""
         await self._runner.cleanup()
 
     def _check(self, wrong: Callable[[Sequence[Sign]], str]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

@@ -1,4 +1,4 @@
-"""structlog for our own lines and for those of kopf and its libraries: one format, one stream, one line each."""
+"""Sets up structlog, for our own log lines and those of kopf and other libraries, in one format on one stream."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor
 
 QUIET: Final = {
-    "kopf.objects": logging.WARNING,  # two INFO lines for every event otherwise
-    "httpcore": logging.WARNING,  # a dozen lines for every probe, the answer's headers among them
-    "httpx": logging.WARNING,  # a line for every request
-    "aiohttp.access": logging.WARNING,  # a line for every scrape
+    "kopf.objects": logging.WARNING,  # at INFO, kopf logs two lines for every event
+    "httpcore": logging.WARNING,  # at a lower level, it logs a dozen lines for every probe, with the answer's headers
+    "httpx": logging.WARNING,  # at INFO, it logs a line for every request
+    "aiohttp.access": logging.WARNING,  # at INFO, it logs a line for every scrape
     "asyncio": logging.WARNING,
     "kubernetes": logging.WARNING,
 }
 
 
 def configure(log_format: str, level: str) -> None:
-    """Send every line to standard error.
+    """Set up logging of all lines to standard error.
 
     Args:
         log_format: "json" or "console".
@@ -58,7 +58,7 @@ def configure(log_format: str, level: str) -> None:
 
 
 def _kubernetes_reference(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """Take over which object a kopf line is about, and nothing else: its records carry all of kopf's settings."""
+    """Keep only the object's reference of the extra data on kopf's log records, since it includes all of kopf's settings."""
     reference = getattr(event.get("_record"), "k8s_ref", None)
     if isinstance(reference, dict):
         event["namespace"], event["name"] = reference.get("namespace"), reference.get("name")

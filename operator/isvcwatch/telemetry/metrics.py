@@ -1,4 +1,4 @@
-"""Prometheus metrics. What is known of each service is read from the records at each scrape, so that no series outlives its object."""
+"""Prometheus metrics. The series of each service are made from its state at each scrape, so that no series outlives its object."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ LOOKS: Final = ("recognised", "declared", "unknown")
 
 @dataclass(frozen=True, slots=True)
 class ModelSample:
-    """What is held of one service.
+    """The verdict on one service's model.
 
     Attributes:
         namespace: the object's namespace.
         name: the object's name.
         status: "True", "False" or "Unknown".
-        reason: why.
+        reason: the verdict's reason.
     """
 
     namespace: str
@@ -57,10 +57,10 @@ class EngineNumbers:
         opened: connections opened so far.
         reused: requests sent on a connection that was open already.
         stalls: how often the loop was late.
-        stalled: seconds by which it was, in all.
-        collections: collections of garbage made by hand.
-        collecting: seconds that they took, in all.
-        impaired: the watcher doubts itself, and holds verdicts.
+        stalled: the seconds of the loop's lateness in all.
+        collections: full garbage collections so far.
+        collecting: seconds that they took in all.
+        impaired: whether the watcher doubts its own network and holds verdicts back.
     """
 
     in_flight: int = 0
@@ -76,14 +76,14 @@ class EngineNumbers:
 
 
 class _Fleet(Collector):
-    """Series of the services, made at each scrape."""
+    """Makes the series of the services at each scrape."""
 
     def __init__(self, models: Callable[[], Iterable[ModelSample]], counts: Callable[[], Mapping[str, int]]) -> None:
         self._models = models
         self._counts = counts
 
     def collect(self) -> Iterator[Metric]:
-        """The families."""
+        """The families of series."""
         labels = ("namespace", "name", "reason")
         ready = GaugeMetricFamily(
             "isvcwatch_model_ready", "1 where the model answers that it is ready, 0 where it does not; absent while unknown", labels=labels
@@ -100,7 +100,7 @@ class _Fleet(Collector):
 
 
 class _Engine(Collector):
-    """Series of the probing itself, made at each scrape."""
+    """Makes the series of the probing itself at each scrape."""
 
     def __init__(self, numbers: Callable[[], EngineNumbers]) -> None:
         self._numbers = numbers
@@ -115,11 +115,11 @@ class _Engine(Collector):
         self.inquiries = 0
 
     def inquired(self) -> None:
-        """A request of a closer look."""
+        """Count a request of a closer look."""
         self.inquiries += 1
 
     def collect(self) -> Iterator[Metric]:
-        """The families."""
+        """The families of series."""
         yield from (self.probes.family(), self.seconds.family(), self.lateness.family(), self.discarded.family(), self.looks.family())
         yield CounterMetricFamily(
             "isvcwatch_discovery_requests",
@@ -144,12 +144,12 @@ class _Engine(Collector):
 
 
 class Metrics:
-    """All that is measured, in a registry of its own.
+    """All of the operator's metrics, in their own registry.
 
     Args:
-        models: what is held of each service.
-        counts: how many services are probed, skipped and misconfigured.
-        numbers: what the engine knows about itself.
+        models: returns the verdict on each service's model.
+        counts: returns how many services are probed, skipped and misconfigured.
+        numbers: returns what the engine knows about itself.
     """
 
     def __init__(
@@ -167,13 +167,13 @@ class Metrics:
         GCCollector(registry=self._registry)
         self._probes, self._seconds = engine.probes, engine.seconds
         self.started = engine.lateness.add
-        """A round has started so many seconds after it was due."""
+        """Counts a round that has started so many seconds after it was due."""
         self.discarded = engine.discarded.add
-        """A round was not judged: late, exhausted or outdated."""
+        """Counts a round that was not judged, by its cause: late, exhausted or outdated."""
         self.looked = engine.looks.add
-        """A closer look has ended: the server was recognised, is asked as its container declares, or is unknown."""
+        """Counts a closer look by its result: recognised, unknown, or declared if the container's own readiness route is used."""
         self.inquired = engine.inquired
-        """A request of a closer look is sent."""
+        """Counts a request of a closer look."""
         self._writes = Counter("isvcwatch_status_writes", "Tries to write a status by result", ("result",), registry=self._registry)
         self._events = Counter("isvcwatch_events", "Events by reason and result", ("reason", "result"), registry=self._registry)
         self._turns = Counter(
@@ -188,7 +188,7 @@ class Metrics:
         Info("isvcwatch_build", "The version that runs", registry=self._registry).info({"version": __version__})
 
     def watch_health(self, level: Callable[[], Level]) -> None:
-        """From now on, give how well the process is at each scrape."""
+        """Add a gauge of the process's health, which is read at each scrape."""
         gauge = Gauge(
             "isvcwatch_operator_health_status",
             "How well the operator is: 0 well, 1 something stands in its way, 2 not live; /livez?verbose says why",
@@ -197,7 +197,7 @@ class Metrics:
         gauge.set_function(lambda: float(level()))
 
     def edge(self, edge: Edge) -> None:
-        """Something is worth a count: a verdict that has turned, or a bug that one service has brought out."""
+        """Count an edge: a verdict that has changed, or an unexpected exception at one service."""
         match edge:
             case Turned(condition=condition, after=after):
                 self._turns.labels(condition, after.status).inc()
@@ -205,27 +205,27 @@ class Metrics:
                 self._failed.inc()
 
     def watch_restarted(self) -> None:
-        """A watch of the API server has ended and begins anew."""
+        """Count one restart of the watch."""
         self._watch_restarts.inc()
 
     def resync(self, missed: int) -> None:
-        """Everything was listed, and so many changes were found that no watch had told of."""
+        """Count a complete list, and the number of changes in it that the watch had missed."""
         self._resyncs.inc()
         self._missed.inc(missed)
 
     def probe(self, outcome: str, seconds: float) -> None:
-        """A request to a model server has ended."""
+        """Count a request to a model server that has ended."""
         self._probes.add(outcome)
         self._seconds.add(seconds)
 
     def status_write(self, result: str) -> None:
-        """A try to write a status has ended."""
+        """Count a try to write a status by its result."""
         self._writes.labels(result).inc()
 
     def event(self, reason: str, result: str) -> None:
-        """An Event was created, repeated or lost."""
+        """Count an Event by its result: created, repeated or lost."""
         self._events.labels(reason, result).inc()
 
     def exposition(self) -> bytes:
-        """All series in Prometheus' text format."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)

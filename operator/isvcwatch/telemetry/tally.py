@@ -1,4 +1,4 @@
-"""Numbers that are counted for every probe: plain ones, since there is one thread, made into series only when they are scraped."""
+"""Counts what happens at every probe, in plain numbers, since only one thread counts; they become series when they are scraped."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class Counts:
-    """How often each of a few words was said.
+    """Counts how often each of a few words was given.
 
     Args:
         name: the series' name, without `_total`.
-        documentation: what it counts.
-        label: what the words are.
-        words: those that are told also while they were never said.
+        documentation: the series' help text.
+        label: the name of the label that has the words as values.
+        words: the words whose series exist from the start.
     """
 
     __slots__ = ("_counts", "_documentation", "_label", "_name")
@@ -31,11 +31,11 @@ class Counts:
         self._counts = dict.fromkeys(words, 0)
 
     def add(self, word: str) -> None:
-        """Once more."""
+        """Count the word once more."""
         self._counts[word] = self._counts.get(word, 0) + 1
 
     def family(self) -> CounterMetricFamily:
-        """The series."""
+        """The metric with its current series."""
         family = CounterMetricFamily(self._name, self._documentation, labels=(self._label,))
         for word, count in self._counts.items():
             family.add_metric((word,), count)
@@ -43,11 +43,11 @@ class Counts:
 
 
 class Durations:
-    """How long something took, in buckets.
+    """Counts durations in buckets.
 
     Args:
         name: the series' name.
-        documentation: what is measured, in seconds.
+        documentation: the series' help text.
         bounds: upper bounds of the buckets, ascending.
     """
 
@@ -61,12 +61,12 @@ class Durations:
         self._sum = 0.0
 
     def add(self, seconds: float) -> None:
-        """It took so long this time."""
+        """Count one duration."""
         self._counts[bisect_left(self._bounds, seconds)] += 1
         self._sum += seconds
 
     def family(self) -> HistogramMetricFamily:
-        """The series."""
+        """The metric with its current series."""
         upper = (*map(str, self._bounds), "+Inf")
         buckets = list(zip(upper, map(float, accumulate(self._counts)), strict=True))
         return HistogramMetricFamily(self._name, self._documentation, buckets=buckets, sum_value=self._sum)

@@ -1,4 +1,4 @@
-"""What the process says about itself: `/livez`, `/readyz` and one gauge, all from the same signs."""
+"""Judges the process's signs of life, which `/livez`, `/readyz` and one gauge all show."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 class Level(IntEnum):
-    """How well something is, as `isvcwatch_operator_health_status` has it."""
+    """A level of health, as the metric `isvcwatch_operator_health_status` shows it."""
 
     WELL = 0
     WARNING = 1
-    """Something stands in the way, and a new start would not help."""
+    """Something is wrong, but a restart would not help."""
     CRITICAL = 2
-    """The process is not live: a new start may help."""
+    """The process is not live, and a restart may help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,10 @@ class Sign:
     """One sign of life.
 
     Attributes:
-        name: of what.
-        words: what is the case.
-        level: how well that is.
-        ready: whether the process can do its work all the same.
+        name: the name of what it is about.
+        words: the state in words.
+        level: how good that state is.
+        ready: whether the process can do its work in that state.
     """
 
     name: str
@@ -38,21 +38,21 @@ class Sign:
 
 
 def level(signs: Iterable[Sign]) -> Level:
-    """The worst of them."""
+    """The worst level among the signs."""
     return max((sign.level for sign in signs), default=Level.WELL)
 
 
 def not_live(signs: Iterable[Sign]) -> str:
-    """What keeps the process from being live, in words; empty where nothing does."""
+    """The signs that keep the process from being live, in words; empty if it is live."""
     return "; ".join(sign.words for sign in signs if sign.level is Level.CRITICAL)
 
 
 def not_ready(signs: Iterable[Sign]) -> str:
-    """What keeps the process from being ready, in words; empty where nothing does."""
+    """The signs that keep the process from being ready, in words; empty if it is ready."""
     return "; ".join(sign.words for sign in signs if not sign.ready or sign.level is Level.CRITICAL)
 
 
 def listed(signs: Iterable[Sign]) -> str:
-    """All signs, a line each, as API servers answer `?verbose`."""
+    """All signs, one on each line, in the format of an API server's answer to `?verbose`."""
     marks = {Level.WELL: "+", Level.WARNING: "!", Level.CRITICAL: "-"}
     return "".join(f"[{marks[sign.level]}]{sign.name}: {sign.words}\n" for sign in signs)

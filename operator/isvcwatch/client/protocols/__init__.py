@@ -1,4 +1,4 @@
-"""Inference protocols, free of I/O: a file a dialect, and the table of those that there are."""
+"""The inference protocols, free of I/O: a module for each, and the tables of protocols and servers."""
 
 from __future__ import annotations
 
@@ -91,14 +91,14 @@ SERVERS: Final = (
     torchserve.recognise,
     bentoml.recognise,
 )
-"""How each server is recognised, in the order in which it is tried: by what most people run, and by what costs least to ask."""
+"""The functions that recognise servers, in the order in which they are tried: the most common servers and the cheapest requests first."""
 
 
 def named(name: str) -> HealthProtocol:
     """The protocol of that name, in any case.
 
     Raises:
-        UnsupportedProtocol: there is none; a ValueError that names those that there are.
+        UnsupportedProtocol: there is no such protocol; this ValueError names the existing ones.
     """
     try:
         return PROTOCOLS[name.strip().lower()]
@@ -107,7 +107,7 @@ def named(name: str) -> HealthProtocol:
 
 
 def recognise(interview: Interview) -> Steps[Recognised | None]:
-    """What a server is, by its own words; None where nobody here knows it."""
+    """Recognise a server by its own answers; None if it is not known."""
     for known in SERVERS:
         found = yield from known(interview)
         if found is not None:

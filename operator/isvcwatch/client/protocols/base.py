@@ -1,6 +1,6 @@
-"""What every inference protocol must tell: which request asks a question, and what an answer means.
+"""The interface of inference protocols, which say which request asks a question and what an answer means.
 
-Free of I/O, so that the httpx client and the fleet's prober share one copy of it. Adding a protocol is adding a file.
+It is free of I/O, so that the httpx client and the fleet's prober can share it. To add a protocol, add a module.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Question(Enum):
-    """What can be asked of a server about its health."""
+    """The questions about a server's health."""
 
     SERVER_LIVE = "server_live"
     SERVER_READY = "server_ready"
@@ -31,12 +31,12 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer as it came.
+    """An HTTP answer.
 
     Attributes:
         status: the HTTP status code.
-        body: the body, read to the transport's bound.
-        headers: header names in lower case.
+        body: the body, up to the transport's limit.
+        headers: the headers, with names in lower case.
     """
 
     status: int
@@ -46,13 +46,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What an answer means for a question.
+    """The meaning of an answer to a question.
 
     Attributes:
         verdict: yes, no, or not an answer to the question.
         reason: CamelCase, from the vocabulary in `isvcwatch.client.protocols.reasons`.
-        detail: the server's own words, or what was odd; one line, at most 256 characters; empty where there is nothing to say.
-        proves: False for a yes that any web server could have said: it holds only on a server that is known to say no as well.
+        detail: the server's own words, or what is odd about the answer; one line of at most 256 characters; may be empty.
+        proves: False for a yes that any web server could give, which counts only from a server that is known to say no as well.
     """
 
     verdict: Verdict
@@ -71,16 +71,16 @@ class HealthProtocol(Protocol):
 
     @property
     def server_vouches(self) -> bool:
-        """Whether a server that is ready has all its models ready, so that no model need be asked for by its name."""
+        """Whether a ready server has all its models ready, so that no model need be asked for by its name."""
         ...
 
     @property
     def asks_server_too(self) -> bool:
-        """Whether a model that is ready proves nothing without its server's own health: a list of models stays when the engine has died."""
+        """Whether the server's own health must be asked for too, since a model that looks ready, as in a list, may have a dead engine."""
         ...
 
     def path(self, question: Question, model_name: str | None = None) -> str | None:
-        """The route that asks, relative to the base URL, escaped, with a leading slash; None where the protocol has none."""
+        """The question's route: relative to the base URL, escaped, with a leading slash; None if the protocol has none."""
         ...
 
     def read(self, question: Question, answer: Answer, model_name: str | None = None) -> Reading:
@@ -89,18 +89,18 @@ class HealthProtocol(Protocol):
 
 
 class ByModel:
-    """A protocol in which each model is asked for by its name."""
+    """Base class of protocols in which each model is asked for by its name."""
 
     __slots__ = ()
 
     @property
     def server_vouches(self) -> bool:
-        """A server may be ready without its model."""
+        """False, since a server may be ready without its model."""
         return False
 
     @property
     def asks_server_too(self) -> bool:
-        """A model that is ready proves that its server is."""
+        """False, since a ready model proves that its server is ready."""
         return False
 
 
@@ -112,11 +112,11 @@ class UnsupportedProtocol(ValueError):  # noqa: N818 - the name that KServe's SD
     """
 
     def __init__(self, protocol_version: str | None = None, supported: tuple[str, ...] = ()) -> None:
-        """Makes the message.
+        """Makes the error's message.
 
         Args:
             protocol_version: what was asked for.
-            supported: what to write instead.
+            supported: the names that can be used instead.
         """
         hint = f" Supported here: {', '.join(supported)}." if supported else ""
         self.reason = f"Unsupported protocol {protocol_version}.{hint}"

@@ -17,7 +17,7 @@ BENTOML: Final = HealthRoutes("bentoml", "/livez", "/readyz", says_no=frozenset(
 
 
 def recognise(interview: Interview) -> Steps[Recognised | None]:
-    """By its description of itself."""
+    """Recognise BentoML by its description of itself."""
     schema = yield from interview.json("/schema.json")
     if text(schema, "type") == "service" and isinstance(schema.get("routes"), list):
         return Recognised("BentoML", (BENTOML.name,))

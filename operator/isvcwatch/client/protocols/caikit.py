@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Caikit(ByModel):
-    """Asks by `/health`, which says OK whatever its models do, and for a model by the list of them."""
+    """Asks for the server by `/health`, which says OK whatever state its models are in, and for a model by the list of models."""
 
     name: str = "caikit"
 
@@ -28,7 +28,7 @@ class Caikit(ByModel):
         """The route that asks."""
         if question is not Question.MODEL_READY:
             return "/health"
-        escape_segment(model_name)  # says what is wrong with the name
+        escape_segment(model_name)  # raises ValueError for a name that can't be used
         return "/info/models"
 
     def read(self, question: Question, answer: Answer, model_name: str | None = None) -> Reading:
@@ -64,7 +64,7 @@ def _read_list(answer: Answer, model_name: str | None) -> Reading:
 
 
 def recognise(interview: Interview) -> Steps[Recognised | None]:
-    """By the shape of its list."""
+    """Recognise caikit by the format of its list of models."""
     listed = yield from interview.json("/info/models")
     models = listed.get("models")
     if not isinstance(models, list) or not all(isinstance(model, dict) and "loaded" in model for model in models):

@@ -1,4 +1,4 @@
-"""A container's own readiness route, where nothing else is known of its server: its owner says that it tells."""
+"""Asks by the readiness route that a container declares itself, for servers that are not recognised."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 NAME: Final = "declared"
 
 NO_SUCH_MODEL: Final = "isvcwatch-asks-for-a-model-that-can-not-exist"
-"""A server that says yes to this says yes to anything."""
+"""The name of a model that can't exist. A server that calls it ready says yes to any name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """Asks by the path of a `readinessProbe.httpGet`.
+    """Asks by the path of a container's `readinessProbe.httpGet`.
 
     Attributes:
         ready: the path.
@@ -32,26 +32,26 @@ class Declared:
 
     @property
     def server_vouches(self) -> bool:
-        """The route is the container's."""
+        """True, since the route tells about the whole container."""
         return True
 
     @property
     def asks_server_too(self) -> bool:
-        """The container is what is asked."""
+        """False, since the route tells about the whole container."""
         return False
 
     def path(self, question: Question, model_name: str | None = None) -> str | None:
-        """The route, for each question; for a model that can't exist one that can't either."""
+        """The declared route for each question; for the model that can't exist, a route that can't exist either."""
         del question
         return f"/{NO_SUCH_MODEL}" if model_name == NO_SUCH_MODEL else self.ready
 
     def read(self, question: Question, answer: Answer, model_name: str | None = None) -> Reading:
-        """What the answer means: a server error says no, as it does to the kubelet; a 2xx says yes, unless its body says otherwise."""
+        """The meaning of the answer: a server error means no, as for the kubelet; a 2xx means yes, unless its body says otherwise."""
         if answer.status >= SERVER_ERROR_FROM:
             return no(question, answer)
         reading = HealthRoutes(self.name, self.ready, self.ready).read(question, answer, model_name)
         if reading.verdict is Verdict.NO_ANSWER and reading.reason == reasons.UNEXPECTED_ANSWER and answer.status < OK_BELOW:
-            return Reading(Verdict.YES, _YES[question], proves=False)  # a page is as good an answer as any here
+            return Reading(Verdict.YES, _YES[question], proves=False)  # any body counts, even an HTML page
         return replace(reading, proves=reading.verdict is not Verdict.YES)
 
 
@@ -63,5 +63,5 @@ _YES: Final = {
 
 
 def by_path(path: str) -> HealthProtocol:
-    """The protocol of a readiness route."""
+    """The protocol that asks by this readiness route."""
     return Declared(path if path.startswith("/") else f"/{path}")

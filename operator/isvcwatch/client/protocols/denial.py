@@ -1,4 +1,4 @@
-"""Reads what a body says against its own status: some servers answer 200 and say in words that they are not ready."""
+"""Finds words in a body that contradict a 200 status, since some servers answer 200 and say in the body that they are not ready."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ _NO: Final = frozenset(
         "false",
     }
 )
-"""Words for a state in which nothing can be served, in lower case: llama.cpp, TorchServe, Spring Boot's actuator (`DOWN`), health checks of
-people's own."""
+"""Words, in lower case, for a state in which nothing can be served: those of llama.cpp, TorchServe, Spring Boot's actuator (`DOWN`) and
+custom health checks."""
 
 _LONGEST: Final = 64
-"""Bytes of a body that may be such a word; more is a text that may hold it by chance."""
+"""The most bytes of a body that is compared with these words; a longer text may contain one by chance."""
 
 _LOADING: Final = frozenset({"loading", "loading model", "starting", "initializing"})
 
 _KEYS: Final = ("ready", "live", "healthy", "ok", "status", "state", "health")
-"""Where such words stand."""
+"""The keys of a JSON object whose values may be such words."""
 
 
 def denial(body: bytes) -> str:
-    """The word by which a body says no; empty where it doesn't."""
+    """The word in a body that says no; empty if there is none."""
     value = parse_json(body)
     if value is NOT_JSON:
         said = body.decode("utf-8", errors="ignore").strip().strip(".").lower() if len(body) <= _LONGEST else ""
@@ -56,5 +56,5 @@ def denial(body: bytes) -> str:
 
 
 def is_loading(word: str) -> bool:
-    """Whether the word means that the server is on its way."""
+    """Whether the word means that the server is still starting."""
     return word in _LOADING

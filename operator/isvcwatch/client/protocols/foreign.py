@@ -1,4 +1,4 @@
-"""Tells a model server's own error from a router's or a proxy's, which says nothing about a model.
+"""Distinguishes a model server's own error from one of a router or a proxy, which says nothing about a model.
 
 Sources: FastAPI (`{"detail": "Not Found"}`), Triton and grpc-gateway (`Not Found`), OpenVINO Model Server (`Invalid request URL`, 400),
 TensorFlow Serving (`Malformed request: GET /x`, 400), llama.cpp (`File Not Found`), TorchServe (`Requested resource is not found`), nginx
@@ -28,24 +28,24 @@ _ROUTERS: Final = (
     "no route",
     "unimplemented",
 )
-"""How routers begin."""
+"""The beginnings of error messages of routers."""
 
 _ROUTE: Final = re.compile(r"\S*/\S*")
-"""A path or a URL in a sentence: what was asked for, repeated."""
+"""A path or a URL in a message, which repeats the one that was asked for."""
 
 _A_MODEL: Final = re.compile(r"\b(model|servable)s?\b", re.IGNORECASE)
 
 _OLD_KSERVE: Final = re.compile(r"\bmodel with name .+ does not exist\b", re.IGNORECASE)
-"""KServe up to 0.8 says this in HTML (Tornado)."""
+"""The message of KServe up to 0.8 about an unknown model, which is in HTML (Tornado)."""
 
 _HTTP2: Final = re.compile(
     rb"stream error: stream ID|http2: |HTTP_1_1_REQUIRED|HTTP/2 client preface|upstream connect error.*protocol error", re.DOTALL
 )
-"""How proxies say that the server behind them takes no HTTP/1.1: Go's (Knative's queue-proxy among them) and Envoy."""
+"""Messages of proxies whose server takes no HTTP/1.1: those of Go's proxy, such as Knative's queue-proxy, and of Envoy."""
 
 
 def takes_no_http1(answer: Answer) -> bool:
-    """Whether a proxy says that the server behind it speaks HTTP/2 alone, as gRPC does."""
+    """Whether a proxy says that the server behind it speaks only HTTP/2, as a gRPC server does."""
     return answer.status >= _BAD_GATEWAY and _HTTP2.search(answer.body[:1024]) is not None
 
 
@@ -53,7 +53,7 @@ _BAD_GATEWAY: Final = 502
 
 
 def denies_the_model(answer: Answer, model_name: str | None) -> bool:
-    """Whether a 404 is about the model, in the server's own words; any other only says that there is no such route.
+    """Whether a 404 is about the model by the server's own words; any other 404 only means that the route does not exist.
 
     Args:
         answer: a 404.
@@ -69,7 +69,7 @@ def denies_the_model(answer: Answer, model_name: str | None) -> bool:
 
 
 def is_of_a_router(answer: Answer) -> bool:
-    """Whether an error is a router's or a proxy's: markup, plain text, or words that routers use. An empty body is nobody's."""
+    """Whether an error comes from a router or a proxy: markup, plain text, or words that routers use. An empty body does not tell."""
     if not answer.body.strip():
         return False
     if is_markup(answer.body, answer.headers.get("content-type", "")) or parse_json(answer.body) is NOT_JSON:

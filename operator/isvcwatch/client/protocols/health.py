@@ -1,4 +1,4 @@
-"""The protocol of servers whose health routes tell all there is to know: one that is ready serves what it was started with."""
+"""The protocol of servers that have only health routes of their own: such a server, once ready, serves the model it was started with."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ NO = {
 
 @dataclass(frozen=True, slots=True)
 class HealthRoutes:
-    """Asks by a route for the server's liveness and one for its readiness, which is its model's.
+    """Asks by a route for the server's liveness and one for its readiness, which is also its model's.
 
     Attributes:
         name: the name that settings and annotations use.
         live: the route that tells whether the server lives.
         ready: the route that tells whether it is ready.
-        says_no: statuses with which it says no, where they are not only 503.
-        vouches: whether its readiness is its models'.
+        says_no: the statuses that mean no; by default only 503.
+        vouches: whether a ready server has all its models ready.
     """
 
     name: str
@@ -52,20 +52,20 @@ class HealthRoutes:
 
     @property
     def asks_server_too(self) -> bool:
-        """The server is what is asked."""
+        """False, since the question about the model already goes to the server's own route."""
         return False
 
     def path(self, question: Question, model_name: str | None = None) -> str | None:
-        """The route that asks; None for the model where the server does not vouch for it."""
+        """The question's route; None for the model if the server's readiness does not cover it."""
         if question is Question.SERVER_LIVE:
             return self.live
         if question is Question.MODEL_READY:
-            escape_segment(model_name)  # says what is wrong with the name
+            escape_segment(model_name)  # raises ValueError for a name that can't be used
             return self.ready if self.vouches else None
         return self.ready
 
     def read(self, question: Question, answer: Answer, model_name: str | None = None) -> Reading:
-        """What the answer means: the status decides, unless the body says no with a 200."""
+        """The meaning of the answer: the status decides, unless the body of a 200 says no."""
         del model_name
         if answer.status in self.says_no:
             return no(question, answer)
@@ -80,7 +80,7 @@ class HealthRoutes:
 
 
 def no(question: Question, answer: Answer) -> Reading:
-    """A no, and whether the model is only on its way."""
+    """A reading that says no, with a reason that tells whether the model is still loading."""
     words = server_words(answer.body)
     loading = is_loading(denial(answer.body)) or is_loading(words.strip().strip(".").lower())
     reason = reasons.MODEL_LOADING if loading and question is Question.MODEL_READY else NO[question]
@@ -88,6 +88,6 @@ def no(question: Question, answer: Answer) -> Reading:
 
 
 def text(value: Mapping[str, object], key: str) -> str:
-    """A text of a JSON object; empty where there is none."""
+    """The text at a key of a JSON object; empty if there is none."""
     found = value.get(key)
     return found if isinstance(found, str) else ""

@@ -1,6 +1,6 @@
-"""Asks a server what it is and which models it has, free of I/O: a dialect says what to ask next, whoever drives it sends it.
+"""Finds out what a server is and which models it has. Free of I/O: recognisers yield requests, and their caller sends them.
 
-A dialect recognises its server by the server's own words on the server's own routes: a status alone is nobody's word.
+A server is recognised by its own words on its own routes; a status alone does not identify it, since any server could send it.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MOST_INQUIRIES: Final = 12
-"""Requests in one interview: discovery is to cost a server less than a person who looks at it does."""
+"""The most requests in one interview, so that it costs a server less than a person's visit."""
 
 MOST_SILENCES: Final = 2
-"""Requests without an answer, after which the rest is not asked."""
+"""Requests without an answer after which no more are sent."""
 
 MOST_MODELS: Final = 64
-"""Models of a list that are looked at."""
+"""The most models of a list that are taken in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """A request that may tell what the server is."""
+    """A request whose answer may tell what the server is."""
 
     path: str
     method: str = "GET"
@@ -37,17 +37,17 @@ class Inquiry:
 
 
 Steps = Generator[Inquiry, "Answer | None", T]
-"""Yields what to ask, is sent the answer, or None where there was none."""
+"""A generator that yields requests, is sent the answer to each, or None if there was none, and returns its result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recognised:
-    """What a server turned out to be.
+    """A server that was recognised.
 
     Attributes:
-        server: what it is, for people.
+        server: its product name, for people.
         protocols: the protocols it can be asked by, best first.
-        models: the names of those that it has; None where it has no list.
+        models: the names of its models; None if it has no list.
     """
 
     server: str
@@ -60,15 +60,15 @@ class Interview:
     """One server's answers so far: each route is asked once.
 
     Attributes:
-        most: requests that it may take.
-        answers: by method and path; None where there was no answer.
+        most: the most requests that it may take.
+        answers: the answers by method and path; None for a request without an answer.
     """
 
     most: int = MOST_INQUIRIES
     answers: dict[tuple[str, str], Answer | None] = field(default_factory=dict)
 
     def ask(self, path: str, method: str = "GET", body: bytes = b"") -> Steps[Answer | None]:
-        """The answer of a route; None where there is none, or where enough was asked."""
+        """The answer of a route; None if there is none, or if the limit of requests is reached."""
         key = (method, path)
         if key not in self.answers:
             silences = sum(answer is None for answer in self.answers.values())
@@ -90,7 +90,7 @@ class Interview:
         return value if isinstance(value, list) else None
 
     def openai_models(self, path: str = "/v1/models") -> Steps[tuple[str, ...] | None]:
-        """The names in a list as OpenAI's API has it; None where there is no such list. Ollama writes null for an empty one."""
+        """The names in a list in the format of OpenAI's API; None if there is no such list. Ollama writes null for an empty list."""
         value = yield from self.json(path)
         data = value.get("data")
         if value.get("object") != "list" or not (data is None or isinstance(data, list)):
@@ -99,7 +99,7 @@ class Interview:
 
     @property
     def heard(self) -> list[Answer]:
-        """The answers that there were."""
+        """The answers that have come."""
         return [answer for answer in self.answers.values() if answer is not None]
 
 

@@ -14,7 +14,7 @@ LLAMACPP: Final = HealthRoutes("llamacpp", "/health", "/health")
 
 
 def recognise(interview: Interview) -> Steps[Recognised | None]:
-    """By its header, loading or not."""
+    """Recognise llama.cpp by its Server header, which it also sends while it loads."""
     answer = yield from interview.ask("/v1/models")
     if answer is None or not answer.headers.get("server", "").lower().startswith("llama.cpp"):
         return None

@@ -15,7 +15,7 @@ NIM: Final = HealthRoutes("nim", "/v1/health/live", "/v1/health/ready")
 
 
 def recognise(interview: Interview) -> Steps[Recognised | None]:
-    """By the object that its readiness route answers, whatever it says; an embedding service adds `ready`."""
+    """Recognise NIM by the `object` in its readiness route's answer, whether ready or not; an embedding service adds `ready`."""
     answer = yield from interview.ask("/v1/health/ready")
     said = parse_json(answer.body) if answer is not None else None
     if not isinstance(said, dict):

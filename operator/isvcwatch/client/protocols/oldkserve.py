@@ -1,4 +1,4 @@
-"""KServe's model server from before it had `/v2` in every release, and what speaks as it does: a V1 list of models.
+"""KServe's older model servers, without `/v2`, and servers that speak as they do: they have a V1 list of models.
 
 Source: kserve's `v1_endpoints.py`: `/v1/models` is `{"models": [names]}`.
 """
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def recognise(interview: Interview) -> Steps[Recognised | None]:
-    """By the shape of its list."""
+    """Recognise such a server by the format of its list."""
     listed = yield from interview.json("/v1/models")
     models = listed.get("models")
     if isinstance(models, list) and "data" not in listed and all(isinstance(model, str) for model in models):

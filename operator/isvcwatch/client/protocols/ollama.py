@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ollama(ByModel):
-    """Asks by `/` and `/v1/models/{model}`: a model that is there is loaded when it is first needed."""
+    """Asks by `/` and `/v1/models/{model}`: a model that exists is loaded when it is first used."""
 
     name: str = "ollama"
 
@@ -32,7 +32,7 @@ class Ollama(ByModel):
         return f"/v1/models/{escape_segment(model_name)}" if question is Question.MODEL_READY else "/"
 
     def read(self, question: Question, answer: Answer, model_name: str | None = None) -> Reading:
-        """What the answer means: its own words on `/`, the model's name elsewhere."""
+        """The meaning of the answer: `/` must have Ollama's own words, and the model's route the model's name."""
         if answer.status == SERVICE_UNAVAILABLE:
             return no(question, answer)
         if reading := not_about_health(answer):
@@ -52,7 +52,7 @@ class Ollama(ByModel):
 
 
 def recognise(interview: Interview) -> Steps[Recognised | None]:
-    """By its own words."""
+    """Recognise Ollama by its own words on `/`."""
     answer = yield from interview.ask("/")
     if answer is None or b"ollama is running" not in answer.body.lower():
         return None

@@ -33,12 +33,12 @@ class OpenAI:
 
     @property
     def server_vouches(self) -> bool:
-        """A vLLM serves one model, under each name that it lists; the HuggingFace server may serve several."""
+        """True for vLLM, which serves one model by each name on its list; the HuggingFace server may serve several models."""
         return self.model_listed
 
     @property
     def asks_server_too(self) -> bool:
-        """The list of models stays as it is when the engine has died."""
+        """True for vLLM, whose list of models stays the same after its engine has died."""
         return self.model_listed
 
     def path(self, question: Question, model_name: str | None = None) -> str | None:
@@ -49,7 +49,7 @@ class OpenAI:
         return "/v1/models" if self.model_listed else f"/openai/v1/models/{name}"
 
     def read(self, question: Question, answer: Answer, model_name: str | None = None) -> Reading:
-        """What the answer means: the status decides; in a list, the model's name must be there."""
+        """The meaning of the answer: the status decides; a list must also have the model's name."""
         on_health = question is not Question.MODEL_READY
         if answer.status == SERVICE_UNAVAILABLE or (on_health and answer.status == _INTERNAL_ERROR):
             return Reading(Verdict.NO, _NO[question], server_words(answer.body))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def recognise(interview: Interview) -> Steps[Recognised | None]:
-    """One of them, by its own name."""
+    """Recognise one of these servers by the name that it gives itself."""
     about = yield from interview.json("/v2")
     name = text(about, "name")
     server = f"{name} {text(about, 'version')}".strip()
@@ -30,6 +30,6 @@ def recognise(interview: Interview) -> Steps[Recognised | None]:
     if kind == "openvino model server":
         config = yield from interview.json("/v1/config")
         return Recognised(server, ("v2",), names(list(config), "") if config else None)
-    if kind == "torchserve":  # its V2 routes say ready whatever its models do
+    if kind == "torchserve":  # its V2 routes say ready whatever state its models are in
         return Recognised(server, ("torchserve",))
     return None

@@ -14,7 +14,7 @@ RAYSERVE: Final = HealthRoutes("rayserve", "/-/healthz", "/-/healthz", vouches=F
 
 
 def recognise(interview: Interview) -> Steps[Recognised | None]:
-    """By its words for a route that it lacks, or by its table of routes."""
+    """Recognise Ray Serve by its message about a route that it lacks, or by its table of routes."""
     answer = yield from interview.ask("/v2")
     said = answer.body[:512].decode("utf-8", errors="ignore") if answer is not None else ""
     if "/-/routes" not in said:

@@ -1,6 +1,6 @@
 """The vocabulary of readings: one CamelCase word for each thing that an answer can mean.
 
-The same word is a condition's reason, an Event's reason and a metric's label; add here, not where it is used.
+The same word is used as a condition's reason, an Event's cause and a metric's label, so a new one is added here first.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ SERVER_NOT_READY: Final = "ServerNotReady"
 MODEL_READY: Final = "ModelReady"
 MODEL_NOT_READY: Final = "ModelNotReady"
 MODEL_LOADING: Final = "ModelLoading"
-"""Registered and on its way: TensorFlow Serving answers 200 in this state."""
+"""The model is registered and is being loaded; TensorFlow Serving answers 200 in this state."""
 MODEL_NOT_FOUND: Final = "ModelNotFound"
-"""The server answers, and knows no model of that name."""
+"""The server answers, but has no model of that name."""
 
 NOT_FOUND: Final = "RouteNotFound"
-"""The route is absent: another server, another protocol, or another base path."""
+"""The route does not exist: the server, its protocol or its base path is another one."""
 UNAUTHORIZED: Final = "Unauthorized"
 FORBIDDEN: Final = "Forbidden"
 REDIRECTED: Final = "Redirected"
 TOO_MANY_REQUESTS: Final = "TooManyRequests"
 SERVER_ERROR: Final = "ServerError"
 UNEXPECTED_ANSWER: Final = "UnexpectedAnswer"
-"""An answer that this protocol does not know: HTML, a broken body, an odd status."""
+"""The answer does not follow the protocol: it is HTML, has a broken body, or has an unexpected status."""

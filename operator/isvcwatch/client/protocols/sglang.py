@@ -17,7 +17,7 @@ SGLANG: Final = HealthRoutes("sglang", "/health", "/health")
 
 
 def recognise(interview: Interview) -> Steps[Recognised | None]:
-    """By what it says of its model."""
+    """Recognise SGLang by its description of its model."""
     for path in ("/model_info", "/get_model_info"):
         about = yield from interview.json(path)
         if "model_path" in about and ("is_generation" in about or "tokenizer_path" in about):

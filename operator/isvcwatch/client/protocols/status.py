@@ -1,4 +1,4 @@
-"""What an HTTP status says, or does not say, in every protocol alike."""
+"""Reads the HTTP statuses that mean the same in every protocol."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NAMED: Final = {
 }
 
 _ABOUT_THE_REQUEST: Final = frozenset({402, 405, 406, 408, 411, 413, 414, 415, 417, 421, 426, 428, 431, 451})
-"""Client errors about how it was asked, or by whom, mostly from something in between (RFC 9110 §15.5): not about health."""
+"""Client errors about the request or the caller (RFC 9110 §15.5), mostly from proxies, which say nothing about health."""
 
 
 def is_ok(status: int) -> bool:
@@ -39,7 +39,7 @@ def no_answer(reason: str, detail: str = "") -> Reading:
 
 
 def not_about_health(answer: Answer) -> Reading | None:
-    """The reading of a status that says nothing about health in any protocol; None where the protocol must look.
+    """The reading of a status that says nothing about health in any protocol; None if the protocol must decide.
 
     401, 403: the caller lacks a credential. 3xx: someone else answers, and following would send headers there. 429: a gateway
     or the server limits callers. 5xx other than 503: the server or something before it broke; 503 is how KServe and vLLM say no.
@@ -59,7 +59,7 @@ def not_about_health(answer: Answer) -> Reading | None:
 
 
 def _redirect(answer: Answer) -> str:
-    """Where it points, without user info, query and fragment, which may hold credentials."""
+    """The target of a redirect, without user info, query and fragment, which may contain credentials."""
     location = answer.headers.get("location", "")
     try:
         parts = urlsplit(location)

@@ -18,7 +18,7 @@ TEI: Final = HealthRoutes("tei", "/health", "/health")
 
 
 def recognise(interview: Interview) -> Steps[Recognised | None]:
-    """By `/info`: TGI names its router, TEI says what type of model it has."""
+    """Recognise either by `/info`, in which TGI names its router and TEI the type of its model."""
     about = yield from interview.json("/info")
     if "model_id" not in about:
         return None

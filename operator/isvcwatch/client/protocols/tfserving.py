@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def recognise(interview: Interview) -> Steps[Recognised | None]:
-    """By what it says to a list."""
+    """Recognise TensorFlow Serving by its answer to a request for a list of models."""
     answer = yield from interview.ask("/v1/models")
     if answer is not None and answer.status == 400 and "missing model name" in server_words(answer.body).lower():  # noqa: PLR2004
         return Recognised("TensorFlow Serving", ("v1",))

@@ -1,7 +1,7 @@
 """TorchServe itself, not KServe's wrapper around it.
 
 Sources: "Inference API", health check; `InferenceRequestHandler.java`: `/ping` is `{"status": "Healthy"}`, 500 `{"status": "Unhealthy"}`
-when workers are dead, and in older releases 200 with "Unhealthy" or "Partial Healthy". A model that was unregistered is not missed.
+when workers are dead, and in older releases 200 with "Unhealthy" or "Partial Healthy". A model that was unregistered is not reported.
 `HttpRequestHandler.java`: a route that it lacks is `ResourceNotFoundException`.
 """
 
@@ -20,7 +20,7 @@ TORCHSERVE: Final = HealthRoutes("torchserve", "/ping", "/ping", says_no=frozens
 
 
 def recognise(interview: Interview) -> Steps[Recognised | None]:
-    """By its words for a route that it lacks."""
+    """Recognise TorchServe by its message about a route that it lacks."""
     answer = yield from interview.ask("/v2")
     said = parse_json(answer.body) if answer is not None else None
     if isinstance(said, dict) and text(said, "type") == "ResourceNotFoundException":

@@ -1,4 +1,4 @@
-"""Says whether a JSON value is a yes: servers write booleans in more than one way."""
+"""Reads a JSON value as a boolean, which servers write in more than one way."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _WORDS: Final = {"true": True, "false": False}
 
 
 def truth(value: object) -> bool | None:
-    """True or False as the server means it; None for what is neither.
+    """True or False as the server means it; None for a value that is neither.
 
     KServe up to 0.11 (pydantic 1) answers `{"ready": "False"}`: a string, and truthy in Python.
     """

@@ -1,4 +1,4 @@
-"""Joins base URLs and routes, and escapes names, as pure strings: every transport sends the same bytes.
+"""Joins base URLs and routes, and escapes names, as plain strings, so that every transport sends the same bytes.
 
 RFC 3986 is the source: §3 for the parts, §5.2.4 for dot segments, §2.1 for escapes.
 """
@@ -29,7 +29,7 @@ class BaseURL(NamedTuple):
 
 
 def escape_segment(name: str | None) -> str:
-    """A model's name as one segment of a path: `a/b`, `?`, `%` and all else that has a meaning in URLs is escaped.
+    """A model's name as one segment of a path: `/`, `?`, `%` and all other characters with a meaning in URLs are escaped.
 
     A segment of dots is escaped too, since clients and proxies resolve `.` and `..`.
 
@@ -63,10 +63,10 @@ def parse_base_url(url: str) -> BaseURL:
 
 
 def join_url(base: BaseURL, route: str) -> str:
-    """The URL of a route below a base: the base's path and query are kept.
+    """The URL of a route below a base URL, whose path and query are kept.
 
     Args:
-        base: from `parse_base_url`.
+        base: a base URL from `parse_base_url`.
         route: an escaped path that starts with a slash.
     """
     query = f"?{base.query}" if base.query else ""
@@ -74,7 +74,7 @@ def join_url(base: BaseURL, route: str) -> str:
 
 
 def take_userinfo(url: str) -> tuple[str, tuple[str, str] | None]:
-    """The URL as it is, but without user info, and the user info.
+    """Split a URL into the URL without its user info, and the user info.
 
     Raises:
         ValueError: as `parse_base_url`.
@@ -85,7 +85,7 @@ def take_userinfo(url: str) -> tuple[str, tuple[str, str] | None]:
 
 
 def without_secrets(url: str) -> str:
-    """The URL for logs and messages: no user info, and of the query only that there is one."""
+    """The URL for logs and messages: without user info, and with a mark in place of its query."""
     head, mark, _ = url.partition("#")[0].partition("?")
     scheme, separator, rest = head.rpartition("://")
     authority, slash, path = rest.partition("/")

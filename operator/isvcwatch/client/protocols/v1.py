@@ -19,7 +19,7 @@ from isvcwatch.client.protocols.words import NOT_JSON, parse_json, server_words
 
 _ALIVE: Final = frozenset({"alive", "healthy", "partial healthy"})
 _DEAD: Final = frozenset({"dead", "not alive", "unhealthy"})
-"""KServe says `alive`; TorchServe's ping says `Healthy`, `Partial Healthy` and, with 200 all the same, `Unhealthy`."""
+"""Words for a server that is not live. KServe says `alive` if it is; TorchServe's ping may say `Unhealthy` with a status of 200."""
 
 _COMING: Final = frozenset({"START", "LOADING", "UNKNOWN"})
 """States of TF Serving's `ModelVersionStatus.State` before AVAILABLE; UNLOADING and END come after it."""
@@ -32,7 +32,7 @@ class V1(ByModel):
     name: str = "v1"
 
     def path(self, question: Question, model_name: str | None = None) -> str | None:
-        """The route that asks; None for the server's readiness."""
+        """The question's route; None for the server's readiness."""
         if question is Question.SERVER_LIVE:
             return "/"
         if question is Question.MODEL_READY:
@@ -40,7 +40,7 @@ class V1(ByModel):
         return None
 
     def read(self, question: Question, answer: Answer, model_name: str | None = None) -> Reading:
-        """What the answer means; a 200 that is no JSON object is no answer, since any web server could have sent it."""
+        """The meaning of the answer. A 200 without a JSON object does not count, since any web server could have sent it."""
         live = question is Question.SERVER_LIVE
         if reading := not_about_health(answer):
             return reading
@@ -87,7 +87,7 @@ def _read_model(value: dict[str, object], model_name: str | None) -> Reading:
 
 
 def _read_versions(versions: list[object]) -> Reading:
-    """TensorFlow Serving: ready when one version at least is AVAILABLE, whatever a newer or older one does."""
+    """The meaning of TensorFlow Serving's answer: the model is ready if at least one version is AVAILABLE."""
     known = [version for version in versions if isinstance(version, dict)]
     states = [str(version.get("state", "UNKNOWN")).upper() for version in known]
     if "AVAILABLE" in states:

@@ -46,10 +46,10 @@ class V2(ByModel):
         return f"/v2/models/{escape_segment(model_name)}/ready"
 
     def read(self, question: Question, answer: Answer, model_name: str | None = None) -> Reading:
-        """What the answer means: the status decides, unless the body says otherwise or comes from no model server.
+        """The meaning of the answer: the status decides, unless the body says otherwise or does not come from a model server.
 
-        Triton says 400 for a model unready and unknown alike; MLServer 400 while loading and 404 for unknown; KServe 503 and 404; OpenVINO
-        Model Server 404 for unknown and for one that is not loaded yet.
+        Triton answers 400 for an unready and for an unknown model; MLServer 400 for a loading and 404 for an unknown one; KServe 503 and
+        404 for these; OpenVINO Model Server 404 for both.
         """
         if reading := not_about_health(answer):
             return reading
@@ -73,7 +73,7 @@ def _read_error(question: Question, answer: Answer, model_name: str | None) -> R
 
 
 _UNKNOWN: Final = re.compile(r"unknown model.* is not found", re.IGNORECASE)
-"""How Triton says that it has no model of the name, with 400."""
+"""Triton's message for an unknown model, with a status of 400."""
 
 
 def _read_ok(question: Question, answer: Answer, model_name: str | None) -> Reading:

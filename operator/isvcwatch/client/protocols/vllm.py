@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def recognise(interview: Interview) -> Steps[Recognised | None]:
-    """By whom its list says that models are owned."""
+    """Recognise vLLM by the owner of the models on its list."""
     listed = yield from interview.json("/v1/models")
     data = listed.get("data")
     models = [model for model in data if isinstance(model, dict)] if isinstance(data, list) else []

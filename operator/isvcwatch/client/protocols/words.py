@@ -1,6 +1,6 @@
-"""Reads bodies: JSON if it is JSON, and the server's own words whatever it is.
+"""Reads bodies of any format: their JSON, if they have it, and the server's own words.
 
-Bodies come from servers that nobody vouches for. Nothing here raises, and what it returns is one line of bounded length.
+Bodies come from untrusted servers, so no function here raises, and each text that one returns is one line of limited length.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import re
 from typing import Final
 
 DETAIL_LIMIT: Final = 256
-"""Characters of a reading's detail: fits a condition's message with room for what we add."""
+"""The most characters of a reading's detail, so that it fits into a condition's message together with our own words."""
 
 PARSED_LIMIT: Final = 1 << 20
-"""Bytes of a body that are parsed as JSON: every health answer known is below 100 KiB, and parsing 1 MiB takes milliseconds."""
+"""The most bytes of a body that is parsed as JSON: known health answers have less than 100 KiB, and parsing 1 MiB takes milliseconds."""
 
 _LOOKED_AT: Final = 1 << 14
-"""Bytes of a body that is not JSON, from which words are taken."""
+"""The bytes at the beginning of a body without JSON that words are taken from."""
 
 _SPOKEN_KEYS: Final = ("error", "detail", "message", "msg", "error_message")
-"""Where servers put their words: `error` KServe, MLServer, Triton, TF Serving; `detail` FastAPI; `error.message` OpenAI's API;
+"""The keys of servers' messages: `error` KServe, MLServer, Triton, TF Serving; `detail` FastAPI; `error.message` OpenAI's API;
 `message` TorchServe, Istio, many gateways; `msg` an item of FastAPI's `detail`; `error_message` TF Serving's model status."""
 
 _MOST_ITEMS: Final = 5
@@ -33,7 +33,7 @@ class _NotJSON:
 
 
 NOT_JSON: Final = _NotJSON()
-"""What `parse_json` gives for a body that is not JSON (None is what JSON's null means)."""
+"""The result of `parse_json` for a body that is not JSON (None stands for JSON's null)."""
 
 
 def parse_json(body: bytes) -> object:
@@ -48,7 +48,7 @@ def parse_json(body: bytes) -> object:
 
 
 def is_markup(body: bytes, content_type: str = "") -> bool:
-    """Whether the body is HTML or XML: a captive portal, an ingress' error page, another kind of server."""
+    """Whether the body is HTML or XML: as sent by a captive portal, an ingress' error page, or another kind of server."""
     kind = content_type.partition(";")[0].strip().lower()
     start = body[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
     return start.startswith(b"<") or (bool(start) and kind in {"text/html", "application/xhtml+xml"})
@@ -62,7 +62,7 @@ def one_line(text: str, limit: int = DETAIL_LIMIT) -> str:
 
 
 def server_words(body: bytes, limit: int = DETAIL_LIMIT) -> str:
-    """What the server says in a body of any kind, in one line; empty where it says nothing.
+    """The server's own words in a body of any format, in one line; empty if it has none.
 
     Args:
         body: the body as it came, of any type and size.

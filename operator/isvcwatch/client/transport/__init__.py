@@ -1,4 +1,4 @@
-"""Our own transport: `asyncio.Protocol` and httptools, for thousands of hosts at once; also an `httpx.AsyncBaseTransport`."""
+"""Our own transport, made from `asyncio.Protocol` and httptools for thousands of hosts at once; also an `httpx.AsyncBaseTransport`."""
 
 from __future__ import annotations
 

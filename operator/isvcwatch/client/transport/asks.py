@@ -1,4 +1,4 @@
-"""What is asked, ready for the wire: made once, sent again and again."""
+"""Prepares requests as bytes, once, to be sent again and again."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Endpoint(NamedTuple):
-    """Where a connection goes, and by which rules: connections to equal endpoints can stand for each other.
+    """The destination of a connection. Connections to equal endpoints are interchangeable.
 
     Attributes:
         host: a name or an IP address, without brackets.
         port: the TCP port.
-        tls: the context that it is secured by; None for plain HTTP.
-        own_host: whether the host is the asker's own, as the guard is told.
+        tls: the TLS context of the connection; None for plain HTTP.
+        own_host: whether the host is the caller's own; the guard takes it into account.
     """
 
     host: str
@@ -32,12 +32,12 @@ class Endpoint(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A request.
+    """A prepared request.
 
     Attributes:
-        url: what is asked, without credentials.
-        method: GET, or a POST that changes nothing.
-        endpoint: where it is sent.
+        url: the request's URL, without credentials.
+        method: GET, or a POST that changes nothing on the server.
+        endpoint: the endpoint that it is sent to.
         payload: the request's bytes.
     """
 
@@ -50,18 +50,18 @@ class Ask:
 def get(
     url: str, tls: ssl.SSLContext | None, *, own_host: bool, method: str = "GET", body: bytes = b"", user_agent: str = "isvcwatch"
 ) -> Ask:
-    """A question to a URL, which can be sent on a kept connection, and again. Never asks for a compressed answer.
+    """Prepare a request that may be sent more than once and on a kept connection. It never asks for a compressed answer.
 
     Args:
         url: http or https, escaped, without credentials and fragment.
-        tls: the context of an https URL; None for http.
-        own_host: what the guard is told of the host.
-        method: the method; one that changes nothing, since it may be sent twice.
-        body: JSON, where there is any.
-        user_agent: who asks.
+        tls: the TLS context for an https URL; None for http.
+        own_host: whether the host is the caller's own; the guard takes it into account.
+        method: a method that changes nothing on the server, since the request may be sent twice.
+        body: a JSON body; empty for none.
+        user_agent: the value of the User-Agent header.
 
     Raises:
-        NameNotFoundError: its host is not ASCII.
+        NameNotFoundError: the URL's host is not ASCII.
     """
     if not url.isascii() or any(c <= " " for c in url):
         raise NameNotFoundError("its host is not a name that can be looked up: write it in ASCII", Phase.NAME)

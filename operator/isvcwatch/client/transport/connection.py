@@ -1,4 +1,4 @@
-"""A connection that carries one exchange at a time, and costs next to nothing while it waits for the next."""
+"""A connection that carries one exchange at a time, and costs almost nothing between two exchanges."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class Carried(Protocol):
-    """What a connection carries."""
+    """An exchange on a connection, which is told of its progress."""
 
     def heard(self) -> None:
-        """Something has come."""
+        """Some of the answer has come."""
 
     def answered(self, parser: AnswerParser) -> None:
         """The answer is complete."""
@@ -27,23 +27,23 @@ class Carried(Protocol):
 
 
 class Owner(Protocol):
-    """Who keeps connections that are free."""
+    """Keeps connections that are free."""
 
     def free(self, connection: Connection) -> None:
-        """The connection can carry another exchange."""
+        """Take a connection that can carry another exchange."""
 
     def closed(self, connection: Connection) -> None:
-        """The connection is no more."""
+        """Take note that a connection has closed."""
 
 
 class Connection(asyncio.Protocol):
     """One connection to an endpoint.
 
     Attributes:
-        endpoint: where to.
-        expires: when it is to be renewed, in the loop's time.
-        used: exchanges that it has carried.
-        since: since when it has been free, in the loop's time.
+        endpoint: the endpoint that it is connected to.
+        expires: the time after which it is to be renewed, on the loop's clock.
+        used: how many exchanges it has carried.
+        since: the time since which it has been free, on the loop's clock.
         heard: whether anything has come for the exchange under way.
     """
 
@@ -62,17 +62,17 @@ class Connection(asyncio.Protocol):
         self._blocked: asyncio.Future[None] | None = None
 
     def ready(self, wire: asyncio.Transport) -> None:
-        """The connection is made, and speaks by this wire: with TLS another than the first one."""
+        """Use this transport, now that the connection is made; with TLS it differs from that of the TCP connection."""
         self._wire = wire
         self.open = True
 
     @property
     def usable(self) -> bool:
-        """Whether it can carry an exchange."""
+        """Whether the connection can carry an exchange."""
         return self.open and self._wire is not None and not self._wire.is_closing()
 
     def carry(self, payload: bytes, carried: Carried, body_limit: int, *, cut: bool = False, head_only: bool = False) -> None:
-        """Send a request, and tell of what comes back."""
+        """Send a request, and tell `carried` of the answer."""
         assert self._wire is not None  # noqa: S101 -- usable was asked before
         self._carried = carried
         self.used += 1
@@ -82,46 +82,46 @@ class Connection(asyncio.Protocol):
 
     @property
     def unsent(self) -> int:
-        """Bytes of requests that wait while the server takes no more; 0 while it does."""
+        """Bytes that wait to be sent while the server accepts no more; 0 while it accepts them."""
         return self._wire.get_write_buffer_size() if self._blocked is not None and self._wire is not None else 0
 
     async def drained(self) -> None:
-        """Return once the server takes more again, or the connection has ended."""
+        """Wait until the server accepts more bytes again, or the connection has ended."""
         if self._blocked is not None:
             await asyncio.shield(self._blocked)
 
     def leave(self, carried: Carried) -> None:
-        """Close it if it still carries this: nobody waits for the answer any more."""
+        """Close the connection if it still carries this exchange, since its answer is no longer needed."""
         if self._carried is carried:
             self.abort()
 
     def abort(self) -> None:
-        """Close at once; nothing is told to what it carries."""
+        """Close at once, without telling the exchange."""
         self._carried = None
         if self._wire is not None:
             self._wire.abort()
 
     def abandon(self) -> None:
-        """Close it although its event loop is closed; nothing is told to anybody."""
+        """Close the connection although its event loop is closed, without telling the exchange or the owner."""
         self.open = False
         self._carried = None
-        # asyncio closes the socket in its loop's next turn, and there will be none. uvloop has closed it with the loop.
+        # asyncio closes sockets in the loop's next turn, which a closed loop does not have. uvloop has closed the socket with the loop.
         lost = getattr(self._tcp, "_call_connection_lost", None)
         if lost is not None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed
+            with contextlib.suppress(RuntimeError):  # raised since the loop is closed
                 self.abort()
             with contextlib.suppress(RuntimeError):
                 lost(None)
 
-    # What the event loop calls.
+    # Methods that the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The TCP connection is there."""
+        """Take the TCP connection, now that it is made."""
         self._tcp = transport
         self._wire = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Some of the answer, or what nobody asked for."""
+        """Take some of the answer, or close the connection if no request was sent."""
         carried = self._carried
         if carried is None:
             if data.strip(LINE_ENDS):
@@ -140,20 +140,20 @@ class Connection(asyncio.Protocol):
             carried.heard()
 
     def pause_writing(self) -> None:
-        """The server takes no more for now."""
+        """Stop sending, since the server accepts no more bytes for now."""
         self._blocked = asyncio.get_running_loop().create_future()
 
     def resume_writing(self) -> None:
-        """The server takes more again."""
+        """Go on sending, since the server accepts bytes again."""
         blocked, self._blocked = self._blocked, None
         if blocked is not None and not blocked.done():
             blocked.set_result(None)
 
     def eof_received(self) -> None:
-        """The server has ended: close as well, and say so in `connection_lost`."""
+        """Close too, since the server has closed its side; `connection_lost` then tells the exchange."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection has ended, in the middle of an exchange or between two."""
+        """Tell the owner, and the exchange if there is one, that the connection has ended."""
         self.resume_writing()
         if self.open:
             self.open = False

@@ -1,4 +1,4 @@
-"""From an endpoint to a connection: name, guard, TCP, TLS; the host's addresses in turn."""
+"""Makes a connection to an endpoint: looks the name up, asks the guard, and connects by TCP and TLS, trying each address in turn."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     Guard = Callable[[str, bool], str]
 
 LEAST_TURN: Final = 0.25
-"""Seconds that an address is given at least while there are others to try: what RFC 8305 waits before it tries the next."""
+"""The fewest seconds that each of several addresses gets, which is the delay in RFC 8305 before the next one is tried."""
 
 HANDSHAKE: Final = 60.0
-"""Seconds; never reached, since every exchange has its own deadline."""
+"""The timeout in seconds that asyncio is given for TLS handshakes; never reached, since every exchange has an earlier deadline."""
 
 
 class Dialer:
     """Makes connections.
 
     Args:
-        names: who looks names up.
-        guard: told an address and whether the host is the asker's own, says why it may not be connected to; empty where it may.
-        host_guard: told a name likewise, says why it need not be looked up, since no address of it could be connected to.
+        names: looks names up.
+        guard: takes an address and whether the host is the caller's own; returns why not to connect to it, or an empty text.
+        host_guard: takes a name and whether it is the caller's own; returns why none of its addresses could be allowed, or an empty text.
     """
 
     def __init__(self, names: Names, guard: Guard | None, host_guard: Guard | None = None) -> None:
@@ -40,16 +40,16 @@ class Dialer:
         self._host_guard = host_guard
 
     async def dial(self, endpoint: Endpoint, owner: Owner, deadline: float, reached: Callable[[Phase], None]) -> Connection:
-        """A connection to the endpoint.
+        """Connect to an endpoint.
 
         Args:
-            endpoint: where to.
-            owner: whose it is to be.
-            deadline: in the loop's time: not kept here, but shared out between the addresses.
-            reached: told of each phase as it begins.
+            endpoint: the endpoint to connect to.
+            owner: the owner of the connection.
+            deadline: a time on the loop's clock. It is not enforced here, but the time until then is divided between the addresses.
+            reached: is called with each phase as it begins.
 
         Raises:
-            WireError: there is none, and why.
+            WireError: no connection could be made; the error says why.
         """
         reached(Phase.NAME)
         self._check_host(endpoint)

@@ -1,17 +1,17 @@
-"""What can go wrong on the wire, and how far the exchange had come.
+"""The errors of an exchange, each with the phase in which it failed.
 
 WireError
 ├── NameNotFoundError     the host's name does not exist
 ├── ResolverError         names can't be looked up: the resolver failed, or hangs
-├── RefusedAddressError   the guard lets nobody connect there
-├── RefusedError          nothing listens there
-├── UnreachableError      there is no way there
-├── TLSError              the handshake failed
-├── TimedOutError         the deadline has passed; `phase` says in what
+├── RefusedAddressError   the guard does not allow the address
+├── RefusedError          nothing listens at the address
+├── UnreachableError      the network has no route to the address
+├── TLSError              the TLS handshake failed
+├── TimedOutError         the deadline has passed; `phase` says what was under way
 ├── LostError             the connection ended before the answer was complete
-├── InvalidAnswerError    what came is not HTTP, or more than is read
+├── InvalidAnswerError    the answer is not HTTP, or exceeds a limit
 ├── ExhaustedError        we have run out of descriptors or ports: never the server's fault
-└── CrashedError          a bug of ours
+└── CrashedError          a bug in isvcwatch
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Final
 
 
 class Phase(StrEnum):
-    """How far an exchange had come."""
+    """The phases of an exchange, in order."""
 
     NAME = "name"
     CONNECT = "connect"
@@ -32,10 +32,10 @@ class Phase(StrEnum):
 
 
 class WireError(Exception):
-    """An exchange that brought no answer. Its text is one line, without the URL and without secrets.
+    """An exchange has failed. The error's text is one line, without the URL and without secrets.
 
     Attributes:
-        phase: how far it had come.
+        phase: the phase in which it failed.
     """
 
     def __init__(self, message: str, phase: Phase = Phase.ANSWER) -> None:
@@ -52,19 +52,19 @@ class ResolverError(WireError):
 
 
 class RefusedAddressError(WireError):
-    """The guard lets nobody connect there."""
+    """The guard does not allow the address."""
 
 
 class RefusedError(WireError):
-    """Nothing listens there."""
+    """Nothing listens at the address."""
 
 
 class UnreachableError(WireError):
-    """There is no way there."""
+    """The network has no route to the address."""
 
 
 class TLSError(WireError):
-    """The handshake failed."""
+    """The TLS handshake failed."""
 
 
 class TimedOutError(WireError):
@@ -76,7 +76,7 @@ class LostError(WireError):
 
 
 class InvalidAnswerError(WireError):
-    """What came is not HTTP, or is more than is read."""
+    """The answer is not HTTP, or exceeds a limit."""
 
 
 class ExhaustedError(WireError):
@@ -84,11 +84,12 @@ class ExhaustedError(WireError):
 
 
 class CrashedError(WireError):
-    """A bug of ours; the cause is chained."""
+    """A bug in isvcwatch ended the exchange; its exception is chained."""
 
 
 EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN})
-"""Errors of connecting that are our own: EADDRNOTAVAIL is no local port left, and EAGAIN a full queue in the kernel."""
+"""Error numbers of connecting that the server does not cause. EADDRNOTAVAIL means that no local port is left, EAGAIN that a queue in
+the kernel is full."""
 
 OUTSTANDING: Final = {
     Phase.NAME: "its name was not looked up in time",
@@ -99,12 +100,12 @@ OUTSTANDING: Final = {
 
 
 def timed_out(phase: Phase) -> TimedOutError | ResolverError:
-    """The deadline has passed; a name that is still being looked up is the resolver's trouble, not the server's."""
+    """The error for a deadline that has passed. During the lookup of a name it is the resolver's fault, not the server's."""
     return (ResolverError if phase is Phase.NAME else TimedOutError)(OUTSTANDING[phase], phase)
 
 
 def from_connecting(error: Exception, phase: Phase) -> WireError:
-    """What connecting raised, by its cause."""
+    """The error for an exception that was raised while connecting."""
     if isinstance(error, WireError):
         return error
     if isinstance(error, ssl.SSLError):

@@ -1,4 +1,4 @@
-"""Names to addresses, off the loop: a cache by age, one lookup a name at a time, and a hung resolver delays no name that is known."""
+"""Looks names up in threads, one lookup for each name at a time, and caches the addresses, so that a hung resolver delays no known name."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     Lookup = Callable[[str], list[str]]
 
 FRESH: Final = 30.0
-"""Seconds that an answer is used before it is asked for again: what CoreDNS tells Services' names live for."""
+"""Seconds that an answer is used before it is renewed, which is CoreDNS's TTL for names of Services."""
 
 STALE: Final = 300.0
-"""Seconds that an old answer is used while no new one can be had."""
+"""Seconds that an old answer is used while lookups fail."""
 
 MISSING: Final = 2.0
-"""Seconds that a failed lookup stands, so that many who ask at once ask once."""
+"""Seconds that a failed lookup is remembered, so that many callers at once cause a single lookup."""
 
 THREADS: Final = 8
 """Lookups of own hosts at once; a thread is held for as long as the resolver hangs (by default 10 s and more)."""
@@ -52,15 +52,15 @@ NO_SUCH_NAME: Final = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA"
 
 @dataclass(slots=True)
 class _Known:
-    """What is known of a name.
+    """The cached state of a name.
 
     Attributes:
-        addresses: the latest ones; empty where none was ever had.
-        error: why the latest lookup failed; None where it didn't.
-        renew: when to ask again.
-        known: when the addresses were had.
-        used: when they were last asked for.
-        waiting: who waits for the lookup that is under way; None where none is.
+        addresses: the latest addresses; empty if there were none yet.
+        error: why the latest lookup failed; None if it succeeded.
+        renew: the time of the next lookup.
+        known: the time at which the addresses were looked up.
+        used: the time at which they were last used.
+        waiting: the futures of callers that wait for the lookup under way; None if none is.
     """
 
     addresses: tuple[str, ...] = ()
@@ -82,7 +82,7 @@ class Names:
         self._swept = clock()
 
     def known(self, host: str, *, own: bool = True) -> tuple[str, ...]:
-        """The addresses of a host if they are at hand; where they are old, new ones are asked for meanwhile."""
+        """The addresses of a host if they are cached, else none. If they are old, a lookup is started in the background."""
         if is_address(host):
             return (host,)
         now = self._clock()
@@ -98,18 +98,18 @@ class Names:
         """The addresses of a host, in the resolver's order.
 
         Args:
-            host: its name, or an address.
-            own: whether it is the asker's own; others wait in a queue of their own.
+            host: the host's name, or an address.
+            own: whether it is the caller's own host; other hosts wait in a separate queue.
 
         Raises:
-            NameNotFoundError: it has none.
+            NameNotFoundError: the name does not exist.
             ResolverError: it can't be looked up.
         """
         if found := self.known(host, own=own):
             return found
         now = self._clock()
         self._sweep(now)
-        entry = self._entries.setdefault((host, own), _Known())  # a name that waits among others holds up no owner of it
+        entry = self._entries.setdefault((host, own), _Known())  # keyed by `own` too, so that an own host does not wait in the other queue
         entry.used = now
         if entry.error is None or now >= entry.renew or entry.waiting is not None:
             self._renew(host, entry, own=own)
@@ -122,12 +122,12 @@ class Names:
         return entry.addresses
 
     def moved(self) -> None:
-        """Another event loop is used from now on: who waited on the one before waits no more."""
+        """Forget the lookups that callers on the previous event loop wait for, since another loop is used from now on."""
         for entry in self._entries.values():
             entry.waiting = None
 
     def close(self) -> None:
-        """Let the threads go as they end their lookups."""
+        """End each thread as soon as its lookup ends."""
         self._own.close()
         self._others.close()
 
@@ -145,7 +145,7 @@ class Names:
                 found = error
             except Exception as error:  # noqa: BLE001 -- whatever a resolver comes up with
                 found = ResolverError(f"the name {host} could not be looked up: {error}", Phase.NAME)
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            with contextlib.suppress(RuntimeError):  # raised if the loop is closed, so that nobody waits any more
                 loop.call_soon_threadsafe(self._arrived, host, entry, found)
 
         if not (self._own if own else self._others).do(party_of(host, own=own), work):
@@ -163,7 +163,7 @@ class Names:
             entry.error = found
             entry.renew = now + MISSING
             if isinstance(found, NameNotFoundError):
-                entry.addresses = ()  # it is gone, which is an answer; a resolver that fails gives none
+                entry.addresses = ()  # the name no longer exists; a failing resolver would keep the old addresses
         waiting, entry.waiting = entry.waiting or [], None
         for arrived in waiting:
             if not arrived.done():
@@ -263,7 +263,7 @@ def is_address(host: str) -> bool:
 
 
 def system_lookup(host: str) -> list[str]:
-    """The system's resolver: `/etc/hosts`, search domains and all. Blocks.
+    """Look a host up by the system's resolver, with `/etc/hosts` and search domains. Blocks the calling thread.
 
     Raises:
         NameNotFoundError: the name does not exist.

@@ -1,4 +1,4 @@
-"""From bytes to an answer, free of I/O: httptools behind bounds. Any split of the bytes gives the same outcome."""
+"""Parses bytes into an answer by httptools, with limits and free of I/O. The outcome does not depend on how the bytes are split."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ import httptools
 from isvcwatch.client.transport.errors import InvalidAnswerError, LostError
 
 HEADER_LIMIT: Final = 32 * 1024
-"""Bytes before the body, interim (1xx) answers included: what common servers take, and hold, themselves."""
+"""The most bytes before the body, interim (1xx) answers included, about as many as common servers allow."""
 
 FRAMING: Final = 8
-"""Times the body's bound that may come over the wire for it: chunks of a byte each take six, and extensions and trailers have no end."""
+"""The most bytes on the wire for a body, as a multiple of the body's limit: chunks of one byte take six times the limit, but chunk
+extensions and trailers could go on without end."""
 
 LINE_ENDS: Final = b"\r\n"
-"""May come after an answer, and mean nothing: httptools calls an empty one complete a byte before its end."""
+"""Bytes that may follow an answer without a meaning: httptools calls an answer without a body complete one byte before its end."""
 
 FINAL: Final = 200
-"""The first status that is not interim."""
+"""The lowest status of a final answer, which is not an interim one."""
 
 BODILESS: Final = frozenset({204, 304})
 """Statuses without a body, whatever their headers say."""
 
 
 class AnswerParser:
-    """Reads one answer at a time; `reset` makes it ready for the next on the same connection.
+    """Parses one answer at a time; `reset` prepares it for the next one on the same connection.
 
     Attributes:
-        done: the answer is complete.
-        keep: the connection can carry another request.
-        status: of the final answer; 0 until its headers are complete.
-        headers: names and values as they came, in order.
-        body: what has come of it.
+        done: whether the answer is complete.
+        keep: whether the connection can carry another request.
+        status: the final answer's status; 0 until its headers are complete.
+        headers: the names and values as they came, in order.
+        body: the part of the body that has come so far.
     """
 
     __slots__ = (
@@ -56,12 +57,12 @@ class AnswerParser:
         self.reset(0)
 
     def reset(self, body_limit: int, *, cut: bool = False, head_only: bool = False) -> None:
-        """Be ready for an answer.
+        """Prepare for an answer.
 
         Args:
-            body_limit: bytes of body that are read at most; 0 for any number.
-            cut: take the beginning of a longer body for the whole, instead of refusing it.
-            head_only: the request was a HEAD: its answer has no body, whatever its headers say.
+            body_limit: the most bytes of the body that are read; 0 for any number.
+            cut: whether to keep the beginning of a longer body instead of raising an error.
+            head_only: whether the request was a HEAD, whose answer has no body, whatever its headers say.
         """
         self._body_limit = body_limit
         self._cut = cut
@@ -73,18 +74,18 @@ class AnswerParser:
         self.body = bytearray()
 
     def release(self) -> None:
-        """Let go of httptools' parser, which calls us and so would keep both: there will be no answer any more."""
+        """Drop httptools' parser when no more answers come, since it and this object refer to each other."""
         del self._parser
 
     def feed(self, data: bytes) -> bool:
-        """Take in what has come; True once the answer is complete.
+        """Take in bytes; True once the answer is complete.
 
         Raises:
-            InvalidAnswerError: it is not HTTP, or more than is read.
+            InvalidAnswerError: the bytes are not HTTP, or exceed a limit.
         """
         if self.done:
             if data.strip(LINE_ENDS):
-                self.keep = False  # more than was asked for
+                self.keep = False  # bytes follow that do not belong to the answer
             return True
         try:
             if not self.status:
@@ -106,7 +107,7 @@ class AnswerParser:
         return self.done
 
     def end(self) -> None:
-        """The connection has ended: where nothing else ends the body, that does.
+        """Take note that the connection has ended, which completes a body without a length.
 
         Raises:
             LostError: the answer is not complete.
@@ -118,7 +119,7 @@ class AnswerParser:
         self.keep = False
 
     def _feed_head(self, data: bytes) -> bytes:
-        """Feed what may still belong to the head; the rest of the data."""
+        """Parse the bytes that may still belong to the head, and return the others."""
         room = HEADER_LIMIT - self._head
         first, rest = (data, b"") if len(data) <= room else (data[:room], data[room:])
         self._head += len(first)
@@ -127,15 +128,15 @@ class AnswerParser:
             raise InvalidAnswerError(f"its headers are longer than {HEADER_LIMIT // 1024} KiB")
         return b"" if self.done else rest
 
-    # What httptools calls.
+    # Methods that httptools calls.
 
     def on_message_begin(self) -> None:
-        """Another answer begins: the final one after an interim one, or one that nobody asked for."""
+        """Begin another answer: the final one after an interim one, or one that no request asked for."""
         if self.done:
             self.keep = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, or a trailer: those are left out."""
+        """Keep a header; trailers, which httptools also passes here, are dropped."""
         if self.status:
             return
         self.headers.append((name, value))
@@ -144,7 +145,7 @@ class AnswerParser:
             self._framed = True
 
     def on_headers_complete(self) -> None:
-        """The head is complete, of an interim answer or the final one."""
+        """Complete the head of an interim or final answer."""
         if self.done:
             return
         status = self._parser.get_status_code()
@@ -155,22 +156,22 @@ class AnswerParser:
         self.status = status
         self._ends_by_eof = not (self._framed or status in BODILESS)
         if self._head_only:
-            self.done = True  # and not kept: the parser waits for a body
+            self.done = True  # the connection is not kept, since the parser waits for a body
 
     def on_body(self, data: bytes) -> None:
-        """Some of the body."""
+        """Take some of the body."""
         if self.done:
             return
         self.body += data
         if self._body_limit and len(self.body) > self._body_limit:
             if self._cut:
                 del self.body[self._body_limit :]
-                self.done = True  # and not kept: the rest is still on its way
+                self.done = True  # the connection is not kept, since the rest of the body is still on its way
                 return
             raise InvalidAnswerError(f"its body is longer than {self._body_limit // 1024} KiB")
 
     def on_message_complete(self) -> None:
-        """An answer is complete."""
+        """Complete an answer."""
         if self.status and not self.done:
             self.done = True
             self.keep = self._parser.should_keep_alive()

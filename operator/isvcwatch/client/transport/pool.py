@@ -1,4 +1,4 @@
-"""Connections that are free: the latest used is taken first, and none is kept beyond its age."""
+"""Keeps free connections. The latest used one is taken first, and none is used beyond its age."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ IDLE: Final = 120.0
 
 
 class Pool:
-    """Free connections by endpoint, and by how long they have been free."""
+    """Holds free connections by endpoint, and in the order of how long they have been free."""
 
     def __init__(self) -> None:
         self._free: dict[Endpoint, list[Connection]] = {}
-        # Free for longest comes first. A plain dict would be searched from its beginning, past all that was taken out there.
+        # The connection that has been free for longest comes first. A plain dict is slow here: it skips all removed entries at its start.
         self._order: OrderedDict[Connection, None] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._order)
 
     def take(self, endpoint: Endpoint, now: float) -> Connection | None:
-        """A free connection to the endpoint that is young enough; those that are not are closed."""
+        """Take a free connection to the endpoint that is young enough, and close those that are too old."""
         free = self._free.get(endpoint)
         while free:
             connection = free.pop()
@@ -36,7 +36,7 @@ class Pool:
         return None
 
     def give(self, connection: Connection, now: float) -> None:
-        """The connection is free."""
+        """Take in a connection that has become free."""
         connection.since = now
         free = self._free.get(connection.endpoint)
         if free is None:
@@ -48,7 +48,7 @@ class Pool:
             self._close(oldest)
 
     def drop(self, connection: Connection) -> None:
-        """The connection is no more, whether it was free or not."""
+        """Forget a connection that has closed, whether it was free or not."""
         if connection in self._order:
             del self._order[connection]
             free = self._free[connection.endpoint]
@@ -57,10 +57,10 @@ class Pool:
             del self._free[connection.endpoint]
 
     def shed(self, count: int, now: float) -> int:
-        """Close some to make room: those that have come of age, then the latest used; at most `count`; how many that were.
+        """Close at most `count` free connections to make room, first those that are too old and then the latest used; return how many.
 
-        Whoever is asked in turn is asked last again who was asked latest: of a fleet with more members than there is room for, those that
-        are kept stay useful, while closing what has been free for longest would close each right before its next use.
+        The servers are asked in turn, so that the one asked latest is needed again last. With more servers than there is room for, closing
+        the connection that has been free for longest would close each one right before its next use.
         """
         shed = 0
         while shed < count and self._order:

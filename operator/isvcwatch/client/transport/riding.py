@@ -1,4 +1,4 @@
-"""An httpx client's requests on our connections: httpx's timeouts, and its errors."""
+"""Carries an httpx client's requests on our connections, with httpx's timeouts and errors."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from isvcwatch.client.transport.transport import Transport
 
 BODY_LIMIT: Final = "isvcwatch.body_limit"
-"""A request's extension: bytes of the answer's body after which it is cut, and the rest left on the wire."""
+"""The name of a request's extension that limits the answer's body: it is cut after so many bytes, and the rest is not read."""
 
 REPEATABLE: Final = frozenset({"GET", "HEAD"})
-"""Methods that are sent again where a kept connection turned out to be closed; others may have been carried out."""
+"""Methods that are sent again if a kept connection turns out to be closed; other methods may already have been carried out."""
 
 
 class Came(NamedTuple):
@@ -31,8 +31,8 @@ class Came(NamedTuple):
 
     Attributes:
         status: the HTTP status code.
-        headers: names and values, in order.
-        body: the body, or its beginning where it was cut.
+        headers: the names and values, in order.
+        body: the body, or its beginning if it was cut.
     """
 
     status: int
@@ -42,12 +42,12 @@ class Came(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Journey:
-    """A request made ready for the wire; it may be sent more than once.
+    """A prepared request of an httpx client, which may be sent more than once.
 
     Attributes:
-        request: what it was made from, for errors to name.
-        endpoint: where it is sent.
-        payload: its bytes.
+        request: the httpx request that it was made from, which errors refer to.
+        endpoint: the endpoint that it is sent to.
+        payload: the request's bytes.
     """
 
     request: httpx.Request
@@ -81,10 +81,10 @@ class Ride:
             self._came.set_exception(error)
 
     async def came(self, patience: float | None) -> Came:
-        """The answer, for as long as no more than `patience` seconds pass without any of it.
+        """Wait for the answer, as long as no more than `patience` seconds pass without any of it.
 
         Raises:
-            TimeoutError: they have passed.
+            TimeoutError: nothing has come for `patience` seconds.
             WireError: there is no answer.
         """
         if patience is None:
@@ -97,7 +97,7 @@ class Ride:
         finally:
             if self._timer is not None:
                 self._timer.cancel()
-                self._timer = None  # it refers to us: a ring that only the collector could free
+                self._timer = None  # breaks a reference cycle that only the garbage collector could free
 
     def _watch(self) -> None:
         left = self._heard + self._patience - self._loop.time()
@@ -108,30 +108,30 @@ class Ride:
 
 
 def prepare(transport: Transport, request: httpx.Request, body: bytes = b"") -> Journey:
-    """An httpx request, made ready for the wire.
+    """Prepare an httpx request.
 
     Args:
-        transport: by whose certificates an https server is checked.
-        request: without the body.
-        body: its body.
+        transport: gives the TLS context for an https server.
+        request: the request, whose body is given separately.
+        body: the request's body.
 
     Raises:
-        httpx.UnsupportedProtocol, httpx.LocalProtocolError: it can't be sent.
+        httpx.UnsupportedProtocol, httpx.LocalProtocolError: the request can't be sent.
     """
     return Journey(request, _endpoint(transport, request), _payload(request, body))
 
 
 async def travel(transport: Transport, journey: Journey, limits: Mapping[str, float | None], body_limit: int) -> Came:
-    """The answer to a request, read whole.
+    """Send a prepared request, and read its whole answer.
 
     Args:
-        transport: whose connections to go by.
+        transport: gives the connections.
         journey: the request.
         limits: seconds by phase, as in httpx's `timeout` extension.
-        body_limit: bytes after which the body is cut; 0 for none.
+        body_limit: bytes after which the answer's body is cut; 0 for no limit.
 
     Raises:
-        httpx.TransportError: there is none; of the kind that httpx's own transport raises.
+        httpx.TransportError: no answer came; the kind of error is that of httpx's own transport.
     """
     request = journey.request
     connection = transport.take(journey.endpoint)
@@ -148,7 +148,7 @@ async def travel(transport: Transport, journey: Journey, limits: Mapping[str, fl
             raise httpx.ReadTimeout("no answer within the read timeout", request=request) from error
         except WireError as error:
             if kept and not connection.heard and isinstance(error, errors.LostError) and request.method in REPEATABLE:
-                connection = None  # closed by the server before it saw the request
+                connection = None  # the server closed it before it saw the request
                 continue
             raise _translated(error, request) from error
         finally:
@@ -157,10 +157,10 @@ async def travel(transport: Transport, journey: Journey, limits: Mapping[str, fl
 
 
 async def ride(transport: Transport, request: httpx.Request) -> httpx.Response:
-    """The answer to an httpx client's request, read whole.
+    """Send an httpx client's request, and read its whole answer.
 
     Raises:
-        httpx.TransportError: there is none; of the kind that httpx's own transport raises.
+        httpx.TransportError: no answer came; the kind of error is that of httpx's own transport.
     """
     journey = prepare(transport, request, await request.aread())
     came = await travel(transport, journey, request.extensions.get("timeout") or {}, int(request.extensions.get(BODY_LIMIT, 0)))
@@ -180,7 +180,7 @@ def _payload(request: httpx.Request, body: bytes) -> bytes:
     chunked = False
     for name, value in request.headers.raw:
         if name.lower() == b"transfer-encoding":
-            chunked = True  # the body is at hand: its length is told instead
+            chunked = True  # the whole body is known, so its length is sent instead
             continue
         if b"\r" in value or b"\n" in value or b"\0" in value or b"\r" in name or b"\n" in name or b":" in name:
             raise httpx.LocalProtocolError("a header holds a line break or another character that it must not hold", request=request)
@@ -200,14 +200,14 @@ async def _dial(transport: Transport, endpoint: Endpoint, limit: float | None, r
         raise httpx.ConnectTimeout("no connection within the connect timeout", request=request) from error
     except errors.TimedOutError as error:
         raise httpx.ConnectTimeout(str(error), request=request) from error
-    except errors.TLSError as error:  # in OpenSSL's own words, as people search for them
+    except errors.TLSError as error:  # keeps OpenSSL's own words, since people search for them
         raise httpx.ConnectError(str(error.__cause__ or error), request=request) from error
     except WireError as error:
         raise httpx.ConnectError(str(error), request=request) from error
 
 
 async def _sent(connection: Connection, limit: float | None, request: httpx.Request) -> None:
-    """Wait for as long as the request is on its way, and some of it leaves within each `limit` seconds."""
+    """Wait until the request is sent; raise an error if none of it leaves for `limit` seconds."""
     left = connection.unsent
     while left:
         try:

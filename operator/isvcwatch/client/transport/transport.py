@@ -1,4 +1,4 @@
-"""HTTP at fleet scale: one deadline an exchange, kept connections that are renewed by age, and no task where one is kept."""
+"""HTTP for a fleet of servers: one deadline for each exchange, and kept connections, which need no task and are renewed by age."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ if TYPE_CHECKING:
     Done = Callable[[Answer | WireError], None]
 
 MAX_AGE: Final = 60.0
-"""Seconds; a kept connection to a Service stays with one pod, so it is renewed for every replica to be seen."""
+"""Seconds after which a kept connection is renewed: it stays with one pod of a Service, and all replicas are to be probed in time."""
 
 JITTER: Final = 0.2
-"""Part of the age by which connections' ages differ, so that those made together are not renewed together."""
+"""The part of the age by which connections' ages differ, so that those made together are not renewed together."""
 
 BODY_LIMIT: Final = 64 * 1024
-"""Bytes; an answer about health has some hundred."""
+"""The most bytes of an answer's body; an answer about health has a few hundred."""
 
 RESERVED: Final = 256
-"""Descriptors left to the rest of the process, and to those sockets that the event loop closes only in its next turn."""
+"""File descriptors left for the rest of the process, and for closed sockets that the event loop frees only in its next turn."""
 
 SHED: Final = 64
-"""Free connections that are closed when descriptors have run out."""
+"""The number of free connections that are closed when file descriptors have run out."""
 
 
 IN_USE: Final = "it is in use on another event loop, which is running: make one for each loop"
 
 
 def descriptors() -> int:
-    """How many the process may have open."""
+    """How many file descriptors the process may have open."""
     try:
         import resource  # noqa: PLC0415 -- not everywhere
     except ImportError:
@@ -58,7 +58,7 @@ def descriptors() -> int:
 
 
 class Exchange:
-    """A request under way. Cancelled, it tells nobody anything any more."""
+    """A request under way. After it is cancelled, it calls no callback any more."""
 
     __slots__ = ("_ask", "_connection", "_dialing", "_done", "_doubt", "_ends", "_phase", "_timer", "_transport")
 
@@ -74,7 +74,7 @@ class Exchange:
         self._timer: asyncio.TimerHandle | None = None
 
     def cancel(self) -> None:
-        """Stop caring: what is open for it is closed."""
+        """Cancel the request, and close its connection."""
         self._done = None
         self._let_go()
 
@@ -88,10 +88,10 @@ class Exchange:
         else:
             self._dial()
 
-    # What the connection tells.
+    # Methods that the connection calls.
 
     def heard(self) -> None:
-        """Some of the answer has come: the deadline is for all of it."""
+        """Do nothing, since the deadline is for the whole answer."""
 
     def answered(self, parser: AnswerParser) -> None:
         """The answer is complete."""
@@ -100,10 +100,10 @@ class Exchange:
         self._finish(Answer(parser.status, bytes(parser.body), headers))
 
     def failed(self, error: WireError) -> None:
-        """There will be no answer on this connection."""
+        """Send the request again on a new connection if a kept one was closed, else end it with the error."""
         connection, self._connection = self._connection, None
         stale = connection is not None and connection.used > 1 and not connection.heard and isinstance(error, errors.LostError)
-        if stale:  # the server closed the kept connection before it saw the request: no failure of its
+        if stale:  # the server closed the kept connection before it saw the request, which is no failure
             self._dial()
         else:
             self._finish(error)
@@ -135,7 +135,7 @@ class Exchange:
         self._phase = phase
 
     def _time_passed(self) -> None:
-        """Either something is doubtful by now, or it is over."""
+        """Call `doubt` or end the request, by which of the two times has passed."""
         loop = self._transport.loop
         doubt, self._doubt = self._doubt, None
         if loop.time() < self._ends - EARLY:
@@ -153,7 +153,7 @@ class Exchange:
             done(outcome)
 
     def _let_go(self) -> None:
-        self._doubt = None  # who waits for it refers to us: a ring that only the collector could free
+        self._doubt = None  # breaks a reference cycle that only the garbage collector could free
         if self._timer:
             self._timer.cancel()
             self._timer = None
@@ -166,25 +166,25 @@ class Exchange:
 
 
 EARLY: Final = 0.001
-"""Seconds by which an event loop's timers may be early: uvloop counts milliseconds."""
+"""Seconds by which an event loop's timers may fire early: uvloop's clock has whole milliseconds."""
 
 
 class Transport(httpx.AsyncBaseTransport):
-    """Carries the fleet's probes, and the public client's requests. It may be made anywhere, and is used on one event loop at a time.
+    """Sends the fleet's probes and the public client's requests. It can be created without an event loop, and is used on one at a time.
 
-    On another loop it starts anew: connections of the loop before are closed.
+    When it is used on another loop, it closes the connections of the previous one.
 
     Args:
-        guard: told an address and whether the host is the asker's own, right before connecting; says why not to, or "".
-        host_guard: told a name and whether it is the asker's own, before it is looked up; says why it need not be, or "".
-        tls: how https servers are checked, or what makes that when it is first needed; the system's authorities where none is given.
-        names: who looks names up.
+        guard: called right before connecting, with an address and whether the host is the caller's own; returns why not to connect, or "".
+        host_guard: called before a lookup, with a name and whether it is the caller's own; returns why not to look it up, or "".
+        tls: the TLS context for https servers, or a function that makes it when it is first needed; None for the system's authorities.
+        names: looks names up.
         max_age: seconds after which a kept connection is renewed.
-        most: connections beyond which one that is free is closed for each that is made; by default as many as descriptors allow.
+        most: the number of connections from which on a free one is closed for each new one; by default as many as descriptors allow.
 
     Attributes:
-        opened_total: connections made so far.
-        reused_total: exchanges that found a kept one.
+        opened_total: how many connections were made so far.
+        reused_total: how many exchanges used a kept connection.
     """
 
     def __init__(
@@ -211,10 +211,10 @@ class Transport(httpx.AsyncBaseTransport):
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
-        """The event loop that it is used on, which is the running one.
+        """The running event loop, which the transport is used on from now on.
 
         Raises:
-            RuntimeError: it is in use on another one.
+            RuntimeError: the transport is in use on another loop.
         """
         running = asyncio.get_running_loop()
         if running is not self._loop:
@@ -228,23 +228,23 @@ class Transport(httpx.AsyncBaseTransport):
 
     @property
     def tls(self) -> ssl.SSLContext:
-        """How https servers are checked; made when it is first needed, which takes some 30 ms."""
+        """The TLS context for https servers. It is made when it is first needed, which takes some 30 ms."""
         if not isinstance(self._tls, ssl.SSLContext):
             self._tls = self._tls()
         return self._tls
 
     def ask(self, url: str, *, own_host: bool, method: str = "GET", body: bytes = b"", tls: ssl.SSLContext | None = None) -> Ask:
-        """A question, to be made once and sent again and again.
+        """Prepare a request once, to be sent many times.
 
         Args:
             url: http or https, escaped, without credentials.
-            own_host: what the guard is told of its host.
-            method: a method that changes nothing there.
-            body: JSON, where there is any.
-            tls: how this server is checked, where not as all the others.
+            own_host: whether the host is the caller's own; the guards take it into account.
+            method: a method that changes nothing on the server.
+            body: a JSON body; empty for none.
+            tls: the TLS context for this server; None for the usual one.
 
         Raises:
-            NameNotFoundError: its host is not ASCII.
+            NameNotFoundError: the URL's host is not ASCII.
         """
         secure = url.startswith("https:")
         return asks.get(url, (tls or self.tls) if secure else None, own_host=own_host, method=method, body=body)
@@ -252,14 +252,14 @@ class Transport(httpx.AsyncBaseTransport):
     def start(
         self, ask: Ask, timeout: float, done: Done, *, doubt_after: float = math.inf, doubt: Callable[[], None] | None = None
     ) -> Exchange:
-        """Send a request; its outcome is told later, once, and never from inside this call.
+        """Send a request. Its outcome is passed to `done` once, later, and never from inside this call.
 
         Args:
-            ask: what to send.
-            timeout: seconds for name, connection, TLS and answer together.
-            done: takes the answer, or why there is none. It runs on the event loop, and must be quick.
-            doubt_after: seconds after which `doubt` is called, if nothing has come of it by then.
-            doubt: called once.
+            ask: the prepared request.
+            timeout: seconds for name lookup, connection, TLS and answer together.
+            done: takes the answer or the error. It runs on the event loop, and must be quick.
+            doubt_after: seconds after which `doubt` is called if there is no outcome yet.
+            doubt: called at most once, before `done`.
         """
         exchange = Exchange(self, ask, timeout, done, doubt)
         exchange.begin(doubt_after)
@@ -274,10 +274,10 @@ class Transport(httpx.AsyncBaseTransport):
         method: str = "GET",
         body: bytes = b"",
     ) -> Answer:
-        """The answer of a URL; arguments as for `ask` and `start`.
+        """Send a request and wait for its answer. The arguments are those of `ask` and `start`.
 
         Raises:
-            WireError: there was none.
+            WireError: no answer came.
         """
         came: asyncio.Future[Answer | WireError] = self.loop.create_future()
         ask = self.ask(url, own_host=own_host, method=method, body=body)
@@ -291,11 +291,11 @@ class Transport(httpx.AsyncBaseTransport):
         return outcome
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Any request of an httpx client; its answer is read whole."""
+        """Send a request of an httpx client, and read its whole answer."""
         return await ride(self, request)
 
     async def aclose(self) -> None:
-        """Close every connection, the busy ones as well."""
+        """Close every connection, including the busy ones."""
         if self._loop is not asyncio.get_running_loop() and self._loop is not None and self._loop.is_closed():
             self._move(asyncio.get_running_loop())
         for connection in list(self._open):
@@ -319,27 +319,27 @@ class Transport(httpx.AsyncBaseTransport):
         self._pool = Pool()
         self._names.moved()
 
-    # For exchanges.
+    # Methods that exchanges call.
 
     def take(self, endpoint: Endpoint) -> Connection | None:
-        """A kept connection."""
+        """Take a kept connection to the endpoint; None if there is none."""
         connection = self._pool.take(endpoint, self.loop.time())
         if connection is not None:
             self.reused_total += 1
         return connection
 
     async def dial(self, endpoint: Endpoint, deadline: float, reached: Callable[[Phase], None]) -> Connection:
-        """A new connection; where there is no room for it, one that is free is closed.
+        """Make a new connection; if there is no room for it, close a free one.
 
         Raises:
-            WireError: there is none, and why.
+            WireError: no connection could be made; the error says why.
         """
         if len(self._open) + self._dialing >= self._most:
             self._pool.shed(1, self.loop.time())
         self._dialing += 1
         try:
             connection = await self._dialer.dial(endpoint, self, deadline, reached)
-        except errors.ExhaustedError:  # others in this process have taken what was thought to be ours
+        except errors.ExhaustedError:  # other parts of the process use more descriptors than were reserved for them
             if not self._pool.shed(SHED, self.loop.time()):
                 raise
             await asyncio.sleep(0)
@@ -351,19 +351,19 @@ class Transport(httpx.AsyncBaseTransport):
         connection.expires = self.loop.time() + self._max_age * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 -- jitter
         return connection
 
-    # What connections tell.
+    # Methods that connections call.
 
     def free(self, connection: Connection) -> None:
-        """The connection can carry another exchange."""
+        """Keep a connection that can carry another exchange."""
         if len(self._open) > self._most:
             self._open.discard(
                 connection
-            )  # it is told to be closed only in the loop's next turn, and so would be all that are freed in this
+            )  # its close is reported only in the loop's next turn, so that all connections freed in this turn would be closed too
             connection.abort()
         else:
             self._pool.give(connection, self.loop.time())
 
     def closed(self, connection: Connection) -> None:
-        """The connection is no more."""
+        """Forget a connection that has closed."""
         self._open.discard(connection)
         self._pool.drop(connection)

@@ -1,4 +1,4 @@
-"""From an InferenceService to what is probed, with the field that each value came from, and whether that makes it certain.
+"""Derives what to probe from an InferenceService, with the field that each value came from, and whether the value is certain.
 
 The rules are KServe's own: what its controller writes into the status, and how its runtimes name models and choose protocols.
 """
@@ -31,12 +31,12 @@ __all__ = ["AUTOSCALER_CLASS", "MIN_SCALE", "Derivation", "Source", "derive", "i
 
 
 def derive(isvc: InferenceService, runtime: Runtime | None, defaults: ProbePolicy) -> Derivation:
-    """What to probe.
+    """Derive what to probe for a service.
 
     Args:
         isvc: the service.
-        runtime: the runtime that it runs on, where that could be read.
-        defaults: the policy where no annotation says otherwise.
+        runtime: the runtime that the service runs on; None if it names none or the runtime could not be read.
+        defaults: the policy that applies where no annotation sets a value.
     """
     left_alone = skipped(isvc)
     if left_alone:
@@ -49,7 +49,7 @@ def derive(isvc: InferenceService, runtime: Runtime | None, defaults: ProbePolic
 
 
 class _UnaskableError(Exception):
-    """A component can't be asked as it stands."""
+    """A component can't be probed as it is specified."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
@@ -57,7 +57,7 @@ class _UnaskableError(Exception):
 
 
 class _Deriving:
-    """One derivation: the inputs, and the sources as they are found."""
+    """Derives one service's target, and collects the sources of its values."""
 
     def __init__(self, isvc: InferenceService, runtime: Runtime | None, asked: overrides.Overrides) -> None:
         self.isvc = isvc
@@ -101,7 +101,7 @@ class _Deriving:
         return Target(isvc.uid, isvc.namespace, isvc.name, tuple(hops), self.policy)
 
     def _canary(self, canary: Canary) -> Hop:
-        """A canary, which KServe runs as it would the stable predictor."""
+        """The hop of a canary, which KServe runs in the same way as the stable predictor."""
         stable = self.isvc.runtime
         same = canary.spec.model_format == self.spec.model_format and canary.runtime in {"", stable.name if stable else ""}
         chosen = stable if canary.spec.model_format else None
@@ -150,7 +150,7 @@ class _Deriving:
         )
 
     def _url(self, component: Component, at: Address, container: Container) -> str:
-        """The base URL; where its port is gRPC's, the plain port beside it."""
+        """The component's base URL, with another declared port if the one in the address is for gRPC."""
         try:
             overrides.base_url(at.url)
         except overrides.WrongValueError as error:
@@ -165,7 +165,7 @@ class _Deriving:
         return self._from(f"{component} URL", at.url, at.origin, certain=at.certain)
 
     def _check(self, component: Component, url: str, container: Container, protocol: str) -> None:
-        """Refuse what can't be asked, before a byte is sent."""
+        """Raise an error for a component that can't be probed, so that nothing is sent to it."""
         port = None if self.asked.url or self.asked.protocol else address.port_asked(url, container)
         if port is not None and port.is_grpc:
             raise _UnaskableError(
@@ -222,7 +222,7 @@ class _Deriving:
 
 
 def _ready_path(url: str, container: Container) -> str:
-    """The path of the container's own readiness route, where it is reached at the URL's port; else nothing."""
+    """The path of the container's own readiness route if it is on the URL's port, else an empty text."""
     ready = container.ready
     if ready is None or ready.scheme != "http":
         return ""

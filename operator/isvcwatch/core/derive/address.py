@@ -1,4 +1,4 @@
-"""Where a component is asked: KServe's address in the status, and what to make of those that older or other releases wrote."""
+"""Derives the base URL of a component from KServe's address in the status, in the formats of all its releases."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
 DEFAULT_DOMAIN: Final = "cluster.local"
 
 DEFAULT_PORT: Final = 8080
-"""The container port of KServe's runtimes, which a headless Service is reached at."""
+"""The container port of KServe's runtimes, at which they are reached through a headless Service."""
 
 PLAIN_PORT: Final = 80
 """The port of a Service, which KServe maps to the first declared container port."""
 
 AUTH_PORT: Final = 8443
-"""Where Open Data Hub's proxy listens, which then is the predictor Service's only port."""
+"""The port of Open Data Hub's proxy, which is the predictor Service's only port where that proxy is used."""
 
 ENABLE_AUTH: Final = "security.opendatahub.io/enable-auth"
 
 _INFERENCE_ROUTE: Final = re.compile(r"/v1/models/[^/]+:(predict|explain)/?$|/v2/models/[^/]+(/versions/[^/]+)?/infer/?$")
-"""What addresses ended in up to KServe 0.10: a route, and no base URL."""
+"""The end of an address that KServe up to 0.10 wrote: the route for inference, which is not part of the base URL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a component is asked.
+    """The base URL of a component.
 
     Attributes:
         url: the base URL.
         origin: where it was read, or the rule that gave it.
         certain: whether KServe makes a Service of that name.
-        others: where the server may be as well, where nothing answers at the URL.
+        others: base URLs to try if nothing answers at the URL.
     """
 
     url: str
@@ -48,7 +48,7 @@ class Address:
 
 
 def given(isvc: InferenceService, component: Component, container: Container) -> Address | None:
-    """The service's own address as KServe wrote it; None while there is none."""
+    """The service's own address as KServe wrote it into the status; None until it has."""
     field, written = ("status.address.url", isvc.address_url) if isvc.address_url else ("status.url", isvc.url)
     if not written:
         return None
@@ -58,7 +58,7 @@ def given(isvc: InferenceService, component: Component, container: Container) ->
 
 
 def behind(isvc: InferenceService, entry_url: str, container: Container) -> Address | None:
-    """The predictor's own address behind a transformer, which by default does not look at its predictor."""
+    """The predictor's address behind a transformer. It is probed too, since a transformer by default does not check its predictor."""
     written = isvc.component_urls.get(Component.PREDICTOR, "")
     if written:
         return _completed(isvc, Component.PREDICTOR, container, written, "status.components.predictor.address.url")
@@ -75,11 +75,11 @@ def behind(isvc: InferenceService, entry_url: str, container: Container) -> Addr
 
 
 def of_canary(isvc: InferenceService, container: Container) -> Address:
-    """A canary's Service, beside the stable predictor's.
+    """The address of a canary's own Service, which exists beside the stable predictor's.
 
     Args:
-        isvc: the service, with the canary for its predictor.
-        container: what the canary's Service leads to.
+        isvc: the service with the canary in place of its predictor.
+        container: the container that the canary's Service leads to.
     """
     domain = f"{isvc.namespace}.svc.{cluster_domain(isvc)}"
     origin = "the Service that KServe's Standard mode makes for a canary"
@@ -87,15 +87,15 @@ def of_canary(isvc: InferenceService, container: Container) -> Address:
 
 
 def _beside(isvc: InferenceService, container: Container, scheme: str, domain: str, origin: str, *, with_port: bool) -> Address:
-    """The predictor's own Service, which no address in the status names.
+    """The address of the predictor's own Service, for a predictor that has no address in the status.
 
     Args:
         isvc: the service.
-        container: what the Service leads to.
+        container: the container that the Service leads to.
         scheme: `http` or `https`.
-        domain: what follows the Service's name.
-        origin: the rule that gave it.
-        with_port: whether the container's port is to be named, as where no Service maps ports.
+        domain: the part of the host after the Service's name.
+        origin: the rule that the address comes from.
+        with_port: whether the URL must name the container's port, since no Service maps ports.
     """
     host = f"{_service_names(isvc, Component.PREDICTOR)[0]}.{domain}"
     if isvc.mode is DeploymentMode.STANDARD and isvc.annotations.get(ENABLE_AUTH, "").lower() == "true":
@@ -105,7 +105,7 @@ def _beside(isvc: InferenceService, container: Container, scheme: str, domain: s
 
 
 def port_asked(url: str, container: Container) -> Port | None:
-    """The declared container port that is reached at the URL: the first, behind a Service; that of its number, without one in between."""
+    """The container port that the URL reaches: the first declared one if a Service maps ports, else the one with the URL's number."""
     port = urlsplit(url).port
     if port is None or port == PLAIN_PORT:
         return container.ports[0] if container.ports else None
@@ -118,7 +118,7 @@ def is_headless(url: str) -> bool:
 
 
 def plain_port_beside(url: str, container: Container, mode: DeploymentMode | None) -> str:
-    """The URL with the first port that is not gRPC, which a Standard Service has too; empty where there is none."""
+    """The URL with another declared port that is not for gRPC, which a Service in Standard mode exposes too; empty if there is none."""
     other = next((port for port in container.ports[1:] if not port.is_grpc), None)
     if other is None or mode is not DeploymentMode.STANDARD or is_headless(url):
         return ""
@@ -126,7 +126,7 @@ def plain_port_beside(url: str, container: Container, mode: DeploymentMode | Non
 
 
 def _completed(isvc: InferenceService, component: Component, container: Container, url: str, origin: str) -> Address:
-    """The address, and where the server may be instead."""
+    """The address, with the other base URLs at which the server may be."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
@@ -164,7 +164,7 @@ def _with_port(url: str, port: int) -> str:
 
 
 def cluster_domain(isvc: InferenceService) -> str:
-    """The cluster's domain as KServe wrote it into the address: who may only annotate an object can't choose it."""
+    """The cluster's domain as KServe wrote it into the address. An annotation can't change it, so tenants can't choose it."""
     _, _, domain = (_hostname(isvc.address_url)).partition(".svc.")
     return domain or DEFAULT_DOMAIN
 
@@ -172,7 +172,7 @@ def cluster_domain(isvc: InferenceService) -> str:
 def is_own_host(url: str, namespace: str, domain: str = DEFAULT_DOMAIN) -> bool:
     """Whether the URL's host is a Service in that namespace: `<service>.<namespace>.svc`, perhaps with the cluster's domain.
 
-    Any other domain behind `.svc` belongs to whoever registered it, and can point anywhere.
+    A host with any other domain after `.svc` is not in the cluster, and its owner can point it at any address.
     """
     service, _, rest = _hostname(url).partition(".")
     return bool(service) and rest in {f"{namespace}.svc", f"{namespace}.svc.{domain}"}

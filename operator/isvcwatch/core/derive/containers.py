@@ -1,7 +1,7 @@
-"""The containers of a component's pod as KServe makes them: the runtime's with the service's own put in, and their command lines read.
+"""Merges a runtime's containers with the service's own, as KServe does for a component's pod, and reads their command lines.
 
 Source: kserve's `pkg/utils` and `components/predictor.go`: a strategic merge in which arguments are appended, environment variables and
-ports go by name and number, and what the service says comes first; then templates are filled in from the service's metadata.
+ports are merged by name and number, and the service's values win; then templates are filled in from the service's metadata.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ _TEMPLATE: Final = re.compile(r"\{\{-?\s*\.(Name|Namespace|Labels|Annotations)(?
 _VARIABLE: Final = re.compile(r"\$\((\w+)\)|\$\{(\w+)\}|\$(\w+)")
 _SHELLS: Final = frozenset({"sh", "bash", "ash", "dash", "zsh"})
 _UNFILLED: Final = ("{{", "$")
-"""What is left of a template or a variable that is filled in where it can't be seen here."""
+"""Marks in a value that still holds a template or a variable, which is filled in only inside the cluster."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A container that serves, ready to be asked about.
+    """A serving container, with its flags and environment variables ready to be looked up.
 
     Attributes:
         container: the container as it runs.
         own: the words of the service's own command line, in order.
         runtime: the words of the runtime's command line.
-        origin: where the service says so, such as `spec.predictor`.
-        runtime_origin: likewise for the runtime; empty where there is none.
+        origin: the field of the service that specifies the container, such as `spec.predictor`.
+        runtime_origin: the name of the runtime that specifies the container; empty if there is no runtime.
     """
 
     container: Container
@@ -49,10 +49,10 @@ class Server:
         return (*self.runtime, *self.own)
 
     def flag(self, *flags: str) -> tuple[str, str]:
-        """The value of a flag, and where it comes from; empty where it is not given. The last one wins, as in the servers' own parsers.
+        """The value of a flag, and where it was set; both are empty if it is not set. The last one wins, as in the servers' own parsers.
 
         Args:
-            flags: with dashes, `-` for `_`.
+            flags: the flag's names, with leading dashes and with `-` in place of `_`.
         """
         for words, origin in ((self.own, self.origin), (self.runtime, self.runtime_origin)):
             if found := _flag(words, flags):
@@ -61,13 +61,13 @@ class Server:
         return "", ""
 
     def variable(self, name: str) -> tuple[str, str]:
-        """The value of an environment variable, and where it comes from; empty where it is not set."""
+        """The value of an environment variable, and where it was set; both are empty if it is not set."""
         value = self.container.environment.get(name, "")
         return (value, f"{self.origin or self.runtime_origin}: env {name}") if value and not _is_unfilled(value) else ("", "")
 
 
 def servers(isvc: InferenceService, runtime: Runtime | None, spec: ComponentSpec, origin: str) -> tuple[Server, Server | None]:
-    """The model server of a component, and the collocated transformer that is exposed in its stead, if there is one."""
+    """The model server of a component, and the collocated transformer that KServe exposes in its place, if there is one."""
     main = _server(isvc, runtime.server if runtime else None, spec.server, origin, runtime)
     theirs = runtime.collocated if runtime else None
     if theirs is None and spec.collocated is None:
@@ -101,7 +101,7 @@ def _merged(theirs: Container, ours: Container) -> Container:
 
 
 def _filled(text: str, isvc: InferenceService) -> str:
-    """The text with KServe's templates filled in from the service's metadata; what is not there stays."""
+    """The text with KServe's templates filled in from the service's metadata; a template without a value stays as it is."""
     if "{{" not in text:
         return text
     values: dict[str, Mapping[str, str]] = {"Labels": isvc.labels, "Annotations": isvc.annotations}
@@ -115,7 +115,7 @@ def _filled(text: str, isvc: InferenceService) -> str:
 
 
 def _words(command: tuple[str, ...], args: tuple[str, ...], environment: Mapping[str, str]) -> tuple[str, ...]:
-    """A command line's words; a shell's script is split as the shell would."""
+    """The words of a command line; a script for a shell is split into words as the shell would do it."""
     line = (*command, *args)
     found: list[str] = []
     is_shell = bool(line) and line[0].rpartition("/")[2] in _SHELLS
@@ -131,7 +131,7 @@ def _split(script: str) -> list[str]:
     lexer.whitespace_split = True
     try:
         return list(lexer)
-    except ValueError:  # a quote that is not closed: the shell would not run it either
+    except ValueError:  # the script has a quote that is not closed, so the shell would not run it either
         return []
 
 

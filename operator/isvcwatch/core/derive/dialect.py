@@ -1,4 +1,4 @@
-"""Which protocol a component is asked by: what is declared, in KServe's order, and what its command line shows."""
+"""Derives the protocol that a component speaks from what is declared, in KServe's order, and from its command line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PREFERENCE: Final = ("v1", "v2", "grpc-v1", "grpc-v2")
 
 
 class ServerKind(StrEnum):
-    """The servers whose way of naming models differs, as far as the specification shows which it is."""
+    """The servers that differ in how they name models."""
 
     VLLM = "vllm"
     HUGGINGFACE = "huggingface"
@@ -34,7 +34,7 @@ _SERVER_TYPES: Final = {
     "tensorflow-serving": ServerKind.TENSORFLOW_SERVING,
     "huggingfaceserver": ServerKind.HUGGINGFACE,
 }
-"""`builtInAdapter.serverType`, and KServe's annotation `serving.kserve.io/server-type`."""
+"""Values of `builtInAdapter.serverType` and of KServe's annotation `serving.kserve.io/server-type`."""
 
 _PROGRAMS: Final = {
     "tritonserver": ServerKind.TRITON,
@@ -45,7 +45,7 @@ _PROGRAMS: Final = {
     "vllm.entrypoints.openai.api_server": ServerKind.VLLM,
     "huggingfaceserver": ServerKind.HUGGINGFACE,
 }
-"""What a command line runs."""
+"""Names of programs and modules in command lines."""
 
 _FORMATS: Final = {
     "triton": ServerKind.TRITON,
@@ -61,18 +61,18 @@ _IMAGES: Final = (
     (re.compile(r"(^|/)mlserver([:@-]|$)"), ServerKind.MLSERVER),
     (re.compile(r"(^|/)torchserve(-kfs)?([:@-]|$)"), ServerKind.TORCHSERVE),
 )
-"""What the servers' own images are called."""
+"""Patterns of the names of the servers' own images."""
 
 _V2: Final = frozenset({ServerKind.TRITON, ServerKind.MLSERVER})
 
 
 class Spoken(NamedTuple):
-    """The protocol to ask by.
+    """The protocol that a server is asked by.
 
     Attributes:
-        protocol: its name.
-        origin: where that was read, or the rule that gave it.
-        certain: whether the server is known to speak it; a runtime's `protocolVersions` are often copied from another.
+        protocol: the protocol's name.
+        origin: the field it was read from, or the rule that gave it.
+        certain: whether the server is known to speak it; a runtime's `protocolVersions` do not settle this, since they are often copied.
     """
 
     protocol: str
@@ -81,7 +81,7 @@ class Spoken(NamedTuple):
 
 
 def kind_of(server: Server, spec: ComponentSpec | None, runtime: Runtime | None) -> ServerKind:
-    """Which server it is, as far as the specification shows."""
+    """The kind of a server, as far as the specification shows it."""
     for word in server.words:
         if known := _PROGRAMS.get(word.rpartition("/")[2]):
             return known
@@ -93,7 +93,7 @@ def kind_of(server: Server, spec: ComponentSpec | None, runtime: Runtime | None)
 
 
 def of_predictor(server: Server, spec: ComponentSpec, runtime: Runtime | None, kind: ServerKind) -> Spoken:  # noqa: PLR0911 -- a precedence list
-    """The first that is set."""
+    """The protocol of a predictor, from the first of these sources that names one."""
     if spec.model_format == "vllm":
         return Spoken("vllm", "spec.predictor.model.modelFormat.name is vLLM", certain=False)
     if kind is ServerKind.VLLM and any(word.rpartition("/")[2] in _PROGRAMS for word in server.words):

@@ -1,4 +1,4 @@
-"""By which name a server knows its model: as its own argument parser reads it, else the name that KServe would give."""
+"""Derives the name by which a server knows its model: from its command line and environment, else the name that KServe would give."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SEVERAL_FLAGS: Final = frozenset({ServerKind.VLLM, ServerKind.HUGGINGFACE})
 _SERVED: Final = "--served-model-name"
 
 TENSORFLOW_DEFAULT: Final = "default"
-"""What TensorFlow Serving calls its model without `--model_name`."""
+"""The name that TensorFlow Serving gives its model without `--model_name`."""
 
 
 class Named(NamedTuple):
@@ -27,7 +27,7 @@ class Named(NamedTuple):
     Attributes:
         name: the name.
         origin: where it was read, or the rule that gave it.
-        certain: whether the server goes by it.
+        certain: whether the server is known to use this name.
     """
 
     name: str
@@ -40,13 +40,13 @@ def of_server(server: Server, kind: ServerKind, otherwise: Named, *, whole: bool
 
     Args:
         server: the server.
-        kind: which it is.
-        otherwise: the name where none is given.
-        whole: whether the command line is known in full; where its runtime could not be read, a flag in it may come before another.
+        kind: the server's kind.
+        otherwise: the name to use if neither command line nor environment gives one.
+        whole: whether the command line is known in full; if its runtime could not be read, a flag there may override a known one.
     """
     environment, origin = server.variable("MLSERVER_MODEL_NAME")
     if environment and kind in {ServerKind.MLSERVER, ServerKind.OTHER}:
-        return Named(environment, origin, certain=False)  # a name in model-settings.json comes before it
+        return Named(environment, origin, certain=False)  # a name in model-settings.json overrides the variable
     given, origin = _served(server, kind)
     if given:
         settled = whole or kind not in SEVERAL_FLAGS or _SERVED in origin.replace("_", "-")
@@ -57,7 +57,7 @@ def of_server(server: Server, kind: ServerKind, otherwise: Named, *, whole: bool
 
 
 def of_transformer(server: Server, service: str) -> Named:
-    """The name by which a transformer knows its model: KServe gives it the service's where it names none."""
+    """The name by which a transformer knows its model: the one in its arguments, else the service's, which KServe passes to it."""
     given, origin = server.flag("--model-name")
     return Named(given, origin, certain=True) if given else Named(service, "metadata.name", certain=True)
 
@@ -70,7 +70,7 @@ def _served(server: Server, kind: ServerKind) -> tuple[str, str]:
 
 
 def _of_vllm(server: Server) -> tuple[str, str]:
-    """vLLM: `--served-model-name`, else the model as it was given, by `--model` or behind `serve`."""
+    """The name by which vLLM serves its model: `--served-model-name`, else the value of `--model` or the word after `serve`."""
     for flags in ((_SERVED,), ("--model",)):
         given = server.flag(*flags)
         if given[0]:

@@ -1,4 +1,4 @@
-"""How long a service that has never been ready is given to start, before anything is said of it."""
+"""Derives how long a service that has never been ready may take to start before it gets a verdict."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ DEFAULT: Final = 600.0
 """Seconds: a Deployment's `progressDeadlineSeconds`, after which Kubernetes itself says that it makes no progress."""
 
 FIELD: Final = "startup_failure_threshold"
-"""Of the policy."""
+"""The field of the policy that holds the start-up budget."""
 
 
 def with_grace(
     isvc: InferenceService, asked: Overrides, server: Container, collocated: Server | None
 ) -> tuple[ProbePolicy, dict[str, str]]:
-    """The policy, with a start-up budget where KServe still says that the service is coming and nothing was ever said of its model.
+    """The policy, with a start-up budget if KServe does not call the service Ready yet and its model never had a verdict.
 
-    Once KServe says Ready, that is to be proven, and the usual threshold holds.
+    Once KServe calls the service Ready, the usual threshold applies.
 
     Args:
         isvc: the service.
-        asked: what annotations and settings ask for, which comes first.
+        asked: the values of annotations and settings, which take precedence.
         server: the model server's container.
         collocated: the transformer in its pod.
 
     Returns:
-        The policy, and where a field of it came from that is in neither annotations nor settings.
+        The policy, and the origin of each field that neither annotations nor settings gave.
     """
     policy = asked.policy
     ready = isvc.condition("Ready")
@@ -50,10 +50,10 @@ def with_grace(
 
 
 def of_canary(canary: Canary, server: Container, collocated: Server | None) -> float:
-    """Seconds that a canary which KServe calls not ready is given; KServe after 0.20 sends it nothing meanwhile."""
+    """Seconds that a canary may take to start; 0 if KServe calls it ready. Until then, KServe after 0.20 sends it no traffic."""
     return 0.0 if canary.ready else declared_by(server, collocated) or DEFAULT
 
 
 def declared_by(server: Container, collocated: Server | None) -> float:
-    """Seconds that the pod's containers say they may take to start; 0 where they say nothing."""
+    """Seconds that the pod's containers may take to start by their own probes; 0 if they declare none."""
     return max(server.startup, collocated.container.startup if collocated else 0.0)

@@ -1,4 +1,4 @@
-"""Which services are left alone, and why."""
+"""Decides which services are not probed, and why."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ NEVER_ZERO: Final = frozenset({"", "hpa"})
 """Autoscaler classes that never go below one pod in Standard mode: KServe raises an HPA's minimum of 0 to 1."""
 
 SCALED_BY_OTHERS: Final = frozenset({"external", "keda"})
-"""Autoscaler classes of Standard mode whose minimum is somebody else's, and may be zero whatever the service says."""
+"""Autoscaler classes of Standard mode that KServe does not set the minimum of, so that it may be zero whatever the service says."""
 
 
 def skipped(isvc: InferenceService) -> Skipped | None:
-    """Why nothing is done about the service; None where it is probed."""
+    """The reason why the service is not probed; None if it is probed."""
     if isvc.problem:
         return Skipped(Reason.MALFORMED, isvc.problem)
     if isvc.deleting:
@@ -38,12 +38,12 @@ def skipped(isvc: InferenceService) -> Skipped | None:
 
 
 def scaled_by_others(isvc: InferenceService) -> bool:
-    """Whether an autoscaler that KServe does not run may have taken it to zero, where nothing listens and nothing is wrong."""
+    """Whether an autoscaler outside KServe may have scaled the service to zero, so that no answer may be no fault."""
     return isvc.mode is DeploymentMode.STANDARD and isvc.annotations.get(AUTOSCALER_CLASS, "").lower() in SCALED_BY_OTHERS
 
 
 def _may_sleep(isvc: InferenceService) -> str:
-    """Why the service may be at zero pods, or nothing where it never is."""
+    """The reason why the service may be scaled to zero; empty if it never is."""
     for component, spec in ((Component.PREDICTOR, isvc.predictor), (Component.TRANSFORMER, isvc.transformer)):
         if spec is not None and spec.min_replicas == 0:
             autoscaler = isvc.annotations.get(AUTOSCALER_CLASS, "").lower()

@@ -1,4 +1,4 @@
-"""Where derived values come from, and whether that makes them certain."""
+"""Records where derived values come from, and whether they are certain."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a value came from.
+    """The origin of a derived value.
 
     Attributes:
         field: what the value is, such as "predictor protocol".
         value: the value.
         origin: the field it was read from, or the rule that gave it.
-        certain: whether that settles it; what is only a guess is looked into where an answer contradicts it.
+        certain: whether the origin settles the value; a value that is only a guess is investigated when an answer contradicts it.
     """
 
     field: str

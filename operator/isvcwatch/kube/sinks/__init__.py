@@ -1,1 +1,1 @@
-"""What is said goes out here: conditions on the InferenceService, and Events about it."""
+"""Writes verdicts to the cluster: conditions on the InferenceService, and Events about it."""

@@ -1,4 +1,4 @@
-"""Writes verdicts into the status of InferenceServices: transitions only, guarded."""
+"""Writes changed verdicts into the status of InferenceServices, guarded against concurrent changes."""
 
 from __future__ import annotations
 
@@ -28,49 +28,49 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 PACE: Final = 1.0
-"""Seconds between two writes on one object: KServe has one worker, which a hammered object keeps from all others."""
+"""Seconds between two writes to one object: KServe has a single worker, and frequent writes to one object would keep it from the others."""
 CONFLICT_REST: Final = (0.02, 0.2)
-"""Seconds, from and to: KServe is writing the same object."""
+"""The shortest and longest rest in seconds after a conflict, which mostly means that KServe is writing the same object."""
 AT_ONCE: Final = 3
-"""Conflicts in a row after which an object is tried again that soon; more are a fight, and it is put off longer and longer."""
+"""Conflicts in a row after which an object is still tried again that soon; after more, the rests get longer and longer."""
 FIGHT: Final = 8
-"""Conflicts in a row that are said, once."""
+"""Conflicts in a row, or repetitions of the same write, at which a warning is logged once that others write our conditions too."""
 REMEMBERED: Final = 4096
 """Objects of which the latest write is remembered; the least recent is forgotten first."""
 ASIDE: Final = 60.0
-"""Seconds in which an object is left alone after a bug in its way."""
+"""Seconds before an object is tried again after it has triggered a bug."""
 
 
 class Planner(Protocol):
-    """Knows what is to be said; asked anew before each try, so that nothing stale is replayed."""
+    """Decides what to write about a service. It is asked before each try, so that no outdated decision is carried out."""
 
     def plan(self, uid: str) -> tuple[InferenceService, Decision] | None:
-        """What to do about a service as it now stands; None where there is nothing (any more)."""
+        """The decision about a service as it now stands; None if there is nothing to do (any more)."""
 
     def is_urgent(self, uid: str) -> bool:
-        """Whether the service's model is not held to be ready."""
+        """Whether the service's model has a verdict other than ready."""
 
     def feed(self, uid: str, happened: Told) -> None:
-        """It has been carried out."""
+        """Take note that a decision has been carried out."""
 
 
 class WriteCounter(Protocol):
     """Counts tries to write a status."""
 
     def status_write(self, result: str) -> None:
-        """A try to write a status ended in: written, conflict, gone, forbidden, rejected, unavailable, crashed."""
+        """Count one try by its result: written, conflict, gone, forbidden, rejected, unavailable or crashed."""
 
 
 class ConditionsSink:
-    """Carries out what is decided about a service.
+    """Carries out the decisions about services.
 
     Args:
-        api: writes.
-        store: is told how the object stands once it is written.
-        events: tells of the turn.
-        planner: knows what is to be said.
-        metrics: counts.
-        budget: of writes over all services; one write is one reconcile of KServe's only worker, which does 25 to 45 a second.
+        api: writes the conditions.
+        store: takes in the object as the API server returns it after a write.
+        events: records the Event of a changed verdict.
+        planner: decides what to write.
+        metrics: counts the tries.
+        budget: limits the writes over all services; each causes a reconcile by KServe's only worker, which does 25 to 45 a second.
     """
 
     def __init__(
@@ -88,12 +88,12 @@ class ConditionsSink:
         self._said: OrderedDict[str, tuple[tuple[tuple[str, str, str], ...], int]] = OrderedDict()
 
     def place(self, uid: str) -> Place:
-        """Where a service stands in the queue: bad news goes before good news."""
+        """A service's place in the queue, in which bad news goes before good news."""
         isvc = self._store.get(SERVICES, uid)
         return Place(self._planner.is_urgent(uid), isvc.namespace if isvc else "")
 
     async def take_turn(self, uid: str) -> Turn:
-        """Do what is to be done about a service. A bug that one service brings out must not cost the others their verdicts."""
+        """Carry out the decision about a service. An unexpected exception is logged, so that the other services still get their turns."""
         try:
             return await self._take_turn(uid)
         except Exception as error:  # noqa: BLE001 -- see above
@@ -101,14 +101,14 @@ class ConditionsSink:
             return Turn(rest=ASIDE)
 
     def _put_aside(self, uid: str, error: Exception) -> None:
-        """An object that can't be written about rests, and is said once."""
+        """Let a service that triggered a bug rest for long, and log the bug once."""
         self._metrics.status_write("crashed")
         if uid not in self._set_aside:
             self._set_aside.add(uid)
             log.error("service_set_aside", uid=uid, exc_info=error)
 
     async def _take_turn(self, uid: str) -> Turn:
-        """Do what is to be done about one service, whatever comes of it."""
+        """Carry out the decision about a service; may raise."""
         planned = self._planner.plan(uid)
         if planned is None:
             self._forget_trouble(uid)
@@ -137,18 +137,18 @@ class ConditionsSink:
         return Turn(rest=self._rest_after(isvc, decision) if decision.conditions or decision.removed else 0.0)
 
     def _forget_trouble(self, uid: str) -> None:
-        """What stood in the way of the service is over, or it is gone."""
+        """Forget a service's failures, since a write has succeeded or the service is gone."""
         self._tries.pop(uid, None)
         self._complaints.pop(uid, None)
         self._set_aside.discard(uid)
 
     def _try_again(self, uid: str) -> int:
-        """Count one more try in a row that came to nothing."""
+        """Count one more failed try in a row, and return how many there are."""
         tries = self._tries[uid] = self._tries.get(uid, 0) + 1
         return tries
 
     def _rest_after(self, isvc: InferenceService, decision: Decision) -> float:
-        """How long an object rests after a write: longer and longer where the same is written again and again, since others undo it."""
+        """Seconds that an object rests after a write; longer each time if the same write is repeated, since then others undo it."""
         said = tuple((c.type, c.status, c.reason) for c in decision.conditions)
         before, times = self._said.pop(isvc.uid, ((), 0))
         times = times + 1 if said == before else 0
@@ -165,7 +165,7 @@ class ConditionsSink:
         log.warning("written_by_others_too", namespace=isvc.namespace, name=isvc.name, so=so)
 
     async def _write(self, isvc: InferenceService, decision: Decision) -> dict[str, Any] | None:
-        """The object as it stands once it is written; None where nothing was to be written."""
+        """Write the conditions, and return the object as it is afterwards; None if there is nothing to write."""
         if not (decision.conditions or decision.removed):
             return None
         await self._budget.take()
@@ -175,10 +175,10 @@ class ConditionsSink:
         return after
 
     async def _has_changed(self, isvc: InferenceService) -> bool:
-        """Look before accusing: a service that has moved or was stopped, and of which no watch has told yet, is never called False."""
+        """Read the object before it is marked False, since it may have been changed or stopped without the watch having told of it yet."""
         try:
             raw = await self._api.get(INFERENCE_SERVICES, isvc.namespace, isvc.name)
-        except errors.ForbiddenError:  # then the patch's own guard must do
+        except errors.ForbiddenError:  # without the right to read, only the patch guards against a change
             return False
         metadata = raw.get("metadata", {})
         if metadata.get("uid") != isvc.uid:
@@ -189,14 +189,14 @@ class ConditionsSink:
         return True
 
     async def _refresh(self, isvc: InferenceService) -> Turn:
-        """The object has changed since it was read: read it again, and decide again."""
+        """Read an object again that has changed since it was read, so that its next turn decides anew."""
         try:
             raw = await self._api.get(INFERENCE_SERVICES, isvc.namespace, isvc.name)
         except errors.GoneError:
             raw = {}
         except errors.KubeError as error:
             return self._retry(isvc, error)
-        if raw.get("metadata", {}).get("uid") != isvc.uid:  # deleted, perhaps made anew under its name
+        if raw.get("metadata", {}).get("uid") != isvc.uid:  # the object was deleted; another one may have its name
             self._store.drop(SERVICES, isvc.uid)
         if raw:
             self._store.put(SERVICES, raw)
@@ -207,7 +207,7 @@ class ConditionsSink:
         return Turn(again=True, rest=rest if tries <= AT_ONCE else max(rest, pause(tries - AT_ONCE)))
 
     def _retry(self, isvc: InferenceService, error: errors.KubeError) -> Turn:
-        """When to try again; what stands in the way is said once for as long as it stays the same for that service."""
+        """Decide when to try again after an error, and log the error unless it is the same as the service's last one."""
         result = {errors.ForbiddenError: "forbidden", errors.RejectedError: "rejected"}.get(type(error), "unavailable")
         self._metrics.status_write(result)
         if self._complaints.get(isvc.uid) != str(error):

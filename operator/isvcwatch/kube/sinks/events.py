@@ -36,22 +36,22 @@ NOTE_LIMIT: Final = 1000
 """Characters; the API takes 1 KiB."""
 
 BURST: Final = 25
-"""Events of one object at once, as client-go's recorder allows."""
+"""Events that one object may have at once, as in client-go's recorder."""
 
 REFILL: Final = 300.0
-"""Seconds until an object may have one more: likewise."""
+"""Seconds until an object may have one more Event, as in client-go's recorder."""
 
 REMEMBERED: Final = 4096
 """Objects whose Events are counted; the least recent is forgotten first."""
 
 WAITING: Final = 10_000
-"""Events that may wait for an API server."""
+"""Events that may wait for the API server at most; further ones are lost."""
 
 CALLS: Final = 8
 """Events that are being created at once, over all namespaces."""
 
 TRIES: Final = 8
-"""Over some minute; an Event is news, and soon isn't."""
+"""Tries to create an Event, which take about a minute; an older Event is no longer news."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +75,16 @@ class EventCounter(Protocol):
     """Counts Events."""
 
     def event(self, reason: str, result: str) -> None:
-        """An Event was created, was there already, or was lost."""
+        """Count an Event by its result: it was created, existed already, or was lost."""
 
 
 @dataclass(slots=True)
 class _Bucket:
-    """What one object may still say.
+    """How many Events one object may still have.
 
     Attributes:
-        left: Events.
-        filled: when that was reckoned, in seconds.
+        left: the number of Events.
+        filled: the time in seconds at which `left` was calculated.
     """
 
     left: float
@@ -92,9 +92,9 @@ class _Bucket:
 
 
 class EventsSink:
-    """Records notices, those of a namespace in the order they come; does not hold up who asks, nor one namespace for another.
+    """Records notices in the background: those of one namespace in order, and different namespaces independently of each other.
 
-    An Event's name comes from the object and the turn that it tells of: told again, by another try or by the next process, it is there.
+    An Event's name is made from the object and the change of its verdict, so that another try or the next process creates no second one.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class EventsSink:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits to be recorded, nor is being recorded."""
+        """Whether no Event waits to be recorded or is being recorded."""
         return not self._lanes
 
     def record(self, isvc: InferenceService, notice: Notice) -> None:
@@ -135,7 +135,7 @@ class EventsSink:
         self._new.set()
 
     async def run(self) -> None:
-        """Record until cancelled."""
+        """Record Events until cancelled."""
         served: set[str] = set()
         async with asyncio.TaskGroup() as group:
             while True:
@@ -146,7 +146,7 @@ class EventsSink:
                     group.create_task(self._serve(namespace)).add_done_callback(functools.partial(self._served, served, namespace))
 
     async def flush(self, seconds: float) -> bool:
-        """Let what waits go out before the process ends; False where not all of it could in so many seconds."""
+        """Wait until all Events have gone out, before the process ends; False if that takes more than `seconds`."""
         return await all_out(lambda: self.idle, seconds)
 
     def _served(self, served: set[str], namespace: str, _: asyncio.Task[None]) -> None:
@@ -155,7 +155,7 @@ class EventsSink:
             self._new.set()
 
     async def _serve(self, namespace: str) -> None:
-        """Record what waits in one namespace."""
+        """Record the Events that wait in one namespace."""
         lane = self._lanes[namespace]
         while lane:
             event = lane[0]
@@ -189,7 +189,7 @@ class EventsSink:
         self._metrics.event(reason, "lost")
 
     def _allowed(self, uid: str) -> bool:
-        """Whether the object may say one more."""
+        """Whether the object may have one more Event."""
         now = self._clock().timestamp()
         bucket = self._buckets.setdefault(uid, _Bucket(BURST, now))
         self._buckets.move_to_end(uid)
@@ -228,5 +228,5 @@ def _event_name(about: Regarding, turn: str) -> str:
 
 
 def _micro_time(moment: datetime) -> str:
-    """Kubernetes' MicroTime: RFC 3339 with six digits of a second."""
+    """The moment as Kubernetes' MicroTime: RFC 3339 with microseconds."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

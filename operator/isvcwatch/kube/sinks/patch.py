@@ -1,4 +1,4 @@
-"""The JSON Patch that writes our conditions, and only ours, into a status that others write too."""
+"""Makes the JSON Patch that writes only our conditions into a status that others write too."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 
 
 def status_patch(isvc: InferenceService, conditions: Sequence[Condition], removed: Collection[str] = ()) -> list[dict[str, Any]]:
-    """A patch that sets the conditions on the object as it was read, and takes others away, or fails.
+    """A patch that sets and removes conditions of the object as it was read, and that fails if the object has changed since.
 
-    Its first operation replaces the resourceVersion with the one that was read: where the object has changed since, the API server answers
-    409 and nothing is written. (A `test` operation would do as well, but fails as a 422 that looks like a schema error.) So places in the
-    list, which KServe sorts anew, can't have moved. Never server-side apply: the list has no list-type, and would be owned whole.
+    Its first operation replaces the resourceVersion with the one that was read: if the object has changed since, the API server answers 409
+    and writes nothing. (A `test` operation would do as well, but fails with a 422 that looks like a schema error.) So the patch can address
+    conditions by their place in the list, although KServe sorts it. It is not a server-side apply, because the list has no list-type, so
+    that one writer would own all of it.
     """
     patch: list[dict[str, Any]] = [{"op": "replace", "path": "/metadata/resourceVersion", "value": isvc.resource_version}]
     if isvc.conditions is None:
@@ -30,6 +31,6 @@ def status_patch(isvc: InferenceService, conditions: Sequence[Condition], remove
             patch.append({"op": "replace", "path": f"/status/conditions/{places[condition.type]}", "value": condition.to_dict()})
         else:
             patch.append({"op": "add", "path": "/status/conditions/-", "value": condition.to_dict()})
-    # The last first: those behind a removed one move up.
+    # Remove the last one first, since a removal changes the places after it.
     gone = [place for place, there in enumerate(isvc.conditions) if there is not None and there.type in removed]
     return [*patch, *({"op": "remove", "path": f"/status/conditions/{place}"} for place in reversed(gone))]
