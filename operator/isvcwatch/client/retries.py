@@ -27,6 +27,9 @@ NEVER_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout
 DROPPED: Final = (httpx.NetworkError, httpx.RemoteProtocolError)
 """Errors of a broken connection, after which the request may have arrived."""
 
+REFUSED_STREAM: Final = 7
+"""The error code of an HTTP/2 stream that the server has not processed (RFC 9113 §7)."""
+
 TRY_AGAIN: Final = frozenset({429, 502, 504})
 """Statuses after which a health check is sent again: too many requests, and a gateway's two for a server that did not answer."""
 
@@ -123,7 +126,22 @@ class RetryPolicy:
 def _may_repeat(error: httpx.TransportError, repeatable: bool) -> bool:
     if isinstance(error, NEVER_SENT):
         return not _is_lasting(error)
+    if _is_unprocessed(error):
+        return True
     return repeatable and isinstance(error, DROPPED)
+
+
+def _is_unprocessed(error: httpx.TransportError) -> bool:
+    """Whether an HTTP/2 server says that it has not processed the request (RFC 9113 §8.7): httpcore's error carries its event.
+
+    httpcore itself sends a request again that came after the last one which a GOAWAY names, but not where the GOAWAY names none.
+    """
+    for event in error.__cause__.args if error.__cause__ is not None else ():
+        if hasattr(event, "last_stream_id"):
+            return bool(event.last_stream_id == 0)
+        if hasattr(event, "stream_id"):
+            return getattr(event, "error_code", None) == REFUSED_STREAM
+    return False
 
 
 def _is_lasting(error: BaseException) -> bool:
