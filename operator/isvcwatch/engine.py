@@ -69,7 +69,9 @@ class Engine:
         subscribers: Sequence[Callable[[Edge], None]] = (),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._transport = Transport(guard=addresses.objection, host_guard=addresses.host_objection, tls=trust(), max_age=max_age)
+        self._transport = Transport(
+            guard=addresses.objection, host_guard=addresses.host_objection, tls=trust(), max_age=max_age, resets=True
+        )
         self.metrics = Metrics(self._samples, self._counts, self._numbers)
         self.scheduler = Scheduler(Prober(self._transport, self.metrics), self._judge, self.metrics)
         self.fleet = Fleet(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import socket
+import struct
 from typing import TYPE_CHECKING, Protocol, cast
 
 from isvcwatch.client.transport.errors import LostError, WireError
@@ -28,6 +31,9 @@ class Carried(Protocol):
 
 class Owner(Protocol):
     """Keeps connections that are free."""
+
+    resets: bool
+    """Whether connections are closed by a reset."""
 
     def free(self, connection: Connection) -> None:
         """Take a connection that can carry another exchange."""
@@ -99,7 +105,17 @@ class Connection(asyncio.Protocol):
         """Close at once, without telling the exchange."""
         self._carried = None
         if self._wire is not None:
+            if self._owner.resets and not self._wire.is_closing():
+                self._forgo_time_wait()
             self._wire.abort()
+
+    def _forgo_time_wait(self) -> None:
+        """Have the close reset the connection, by SO_LINGER with no time."""
+        found = self._tcp.get_extra_info("socket") if self._tcp is not None else None
+        if found is None:
+            return
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(found.fileno())) as copy:  # uvloop's own has no setsockopt
+            copy.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def abandon(self) -> None:
         """Close the connection although its event loop is closed, without telling the exchange or the owner."""

@@ -180,6 +180,8 @@ class Transport(httpx.AsyncBaseTransport):
         tls: the TLS context for https servers, or a function that makes it when it is first needed; None for the system's authorities.
         names: looks names up.
         max_age: seconds after which a kept connection is renewed.
+        resets: whether connections are closed by a reset, which leaves no socket in TIME_WAIT: thousands of probes a minute to one address,
+            such as an ingress, would use up the local ports for it.
         most: the number of connections from which on a free one is closed for each new one; by default as many as descriptors allow.
 
     Attributes:
@@ -195,12 +197,14 @@ class Transport(httpx.AsyncBaseTransport):
         tls: ssl.SSLContext | Callable[[], ssl.SSLContext] | None = None,
         names: Names | None = None,
         max_age: float = MAX_AGE,
+        resets: bool = False,
         most: int = 0,
     ) -> None:
         self._tls: ssl.SSLContext | Callable[[], ssl.SSLContext] = tls or ssl.create_default_context
         self._names = names or Names()
         self._dialer = Dialer(self._names, guard, host_guard)
         self._max_age = max_age
+        self.resets = resets
         self._most = most or max(descriptors() - RESERVED, RESERVED)
         self._pool = Pool()
         self._open: set[Connection] = set()

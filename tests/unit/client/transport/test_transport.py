@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import socket
@@ -10,9 +11,11 @@ import threading
 import time
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import uvloop
 
 from isvcwatch.client.protocols import Answer
 from isvcwatch.client.transport import (
@@ -30,7 +33,7 @@ from isvcwatch.client.transport import (
 from tests.unit.probing.loopback import listening
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -367,3 +370,40 @@ class TestNames:
         async with carrying() as transport:
             with pytest.raises(NameNotFoundError):
                 await transport.get("http://no.such.invalid/", 2)
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+@pytest.mark.parametrize("resets", [False, True])
+def test_a_connection_that_is_closed_by_a_reset_leaves_no_socket_that_waits(
+    loop: Callable[[], asyncio.AbstractEventLoop], resets: bool
+) -> None:
+    async def waiting() -> bool:
+        """Whether the client's socket is in TIME_WAIT once its connection is closed."""
+        ended = asyncio.Event()
+        peers: list[int] = []
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            peers.append(writer.get_extra_info("peername")[1])
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(OK)
+            with contextlib.suppress(ConnectionError):
+                await reader.read()
+            writer.close()
+            ended.set()
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            transport = Transport(resets=resets)
+            await transport.get(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", 2)
+            await transport.aclose()
+            await asyncio.wait_for(ended.wait(), 2)
+            await asyncio.sleep(0.05)
+        return any(is_in_time_wait(port) for port in peers)
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        assert runner.run(waiting()) is not resets
+    asyncio.set_event_loop(None)
+
+
+def is_in_time_wait(port: int) -> bool:
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(row[1].endswith(f":{port:04X}") and row[3] == "06" for row in rows)
