@@ -62,7 +62,7 @@ class Rule:
         body: with this body; else with a Status object.
         lose_answer: the API server does it, and nobody hears of it.
         half_answer: the API server does it, and the connection is reset after half of what it answers.
-        event: what becomes of each event of a watch: itself, another, or None for none; raises `Cut` to end the connection.
+        event: what becomes of each event of a watch: itself, another, several, or None for none; raises `Cut` to end the connection.
         before: called with each request that fits, before anything is done.
         after: called with each request that the API server has done, once its answer has been passed on, or before it is lost.
         times: for how many requests; None for all.
@@ -74,7 +74,7 @@ class Rule:
     body: bytes = b""
     lose_answer: bool = False
     half_answer: bool = False
-    event: Callable[[dict[str, Any]], dict[str, Any] | None] | None = None
+    event: Callable[[dict[str, Any]], dict[str, Any] | list[dict[str, Any]] | None] | None = None
     before: Callable[[Request], None] | None = None
     after: Callable[[Request], None] | None = None
     times: int | None = None
@@ -205,8 +205,8 @@ class FaultProxy:
                     # The rules of now, so that a watch that is open already is met by those that came later.
                     applies = next((r for r in reversed(self._rules) if r.event and r.fits(_of(came))), rule)
                     event = applies.event(json.loads(line)) if applies.event else json.loads(line)
-                    if event is not None:
-                        await response.write(json.dumps(event).encode() + b"\n")
+                    for passed in event if isinstance(event, list) else [] if event is None else [event]:
+                        await response.write(json.dumps(passed).encode() + b"\n")
         except Cut as cut:
             with contextlib.suppress(ConnectionError):
                 await response.write(cut.rest)

@@ -194,3 +194,24 @@ def test_where_the_clusters_dns_is_silent_no_model_is_accused(
         for name in ("iris", "fraud"):
             assert wait_for(cluster, namespace, name, "Unknown", timeout=30)["reason"] == "ResolverFailed"
         assert operator.said("transition", after="False") == []
+
+
+def test_explain_says_by_the_operators_own_account_what_the_operator_does(account: Path, cluster: Cluster, namespace: str) -> None:
+    container = {"name": "kserve-container", "image": "example.com/own", "args": ["--model_name=another"]}
+    runtime = {
+        "apiVersion": "serving.kserve.io/v1alpha1",
+        "kind": "ServingRuntime",
+        "metadata": {"name": "own", "namespace": namespace},
+        "spec": {"containers": [container], "protocolVersions": ["v2"], "supportedModelFormats": [{"name": "sklearn"}]},
+    }
+    cluster.apply(runtime)
+    status = kserve.ready("iris", namespace, "http://127.0.0.1:1") | {"servingRuntimeName": "own", "clusterServingRuntimeName": ""}
+    cluster.create_isvc(kserve.isvc("iris", namespace, kserve.model_spec(runtime="own")), status)
+    command = [sys.executable, "-m", "isvcwatch", "explain", f"{namespace}/iris", "--kubeconfig", str(account)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
+    assert done.returncode == 0, done.stderr
+    rows = {
+        row[0]: row[1] for line in done.stdout.splitlines() if len(row := [cell.strip() for cell in line.split("  ") if cell.strip()]) > 1
+    }
+    assert rows["predictor protocol"] == "v2"
+    assert rows["predictor model name"] == "another"
