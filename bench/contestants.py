@@ -27,6 +27,11 @@ def engine(fleet: Fleet, models: Sequence[Model], **settings: object) -> Part:
     return _heard(module("bench.subjects.engine", given))
 
 
+def transport(fleet: Fleet, models: Sequence[Model], *, period: float) -> Part:
+    """Our transport alone, asking each model once a period on a kept connection."""
+    return _heard(module("bench.subjects.transport", {"models": plain(models), "certificate": fleet.certificate, "period": period}))
+
+
 @dataclass(frozen=True, slots=True)
 class Contestant:
     """Another program that asks the same.
