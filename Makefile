@@ -29,7 +29,7 @@ test-faults: $(READY) ## every fault of the API server and the network before it
 	@$(BIN)/python -m rig.prepare controlplane
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/integration/watching/faults
 
-bench: $(READY) ## what a probe costs, ours and others', side by side, in some 25 minutes (QUICK=1: in 3)
+bench: $(READY) ## what a probe costs, ours and others', side by side, in some 30 minutes (QUICK=1: in 3)
 	@$(BIN)/python -m bench $(if $(QUICK),--quick)
 
 check: format lint types layers test ## all that CI checks

@@ -9,11 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bench.figures.client import client
+from bench.figures.connections import connections
 from bench.figures.contest import contest
 from bench.figures.growth import growth
 from bench.figures.hanging import hanging
 from bench.figures.large import large
 from bench.figures.operator import operator
+from bench.figures.probe import probe
 from bench.figures.tls import tls
 from bench.figures.verdicts import verdicts
 from bench.fleet.fleet import Fleet, open_files
@@ -26,14 +28,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
 SERVERS = 50_000
-NAMES = "contest, tls, client, growth, hanging, large, verdicts, operator"
+NAMES = "contest, probe, tls, connections, client, growth, hanging, large, verdicts, operator"
 
 
 def questions(run: Run, only: Collection[str] = ()) -> dict[str, Callable[[], None]]:
     """What can be asked for by name, in order. The whole operator takes the short run too long unless it alone is asked about."""
     asked: dict[str, Callable[[], None]] = {
         "contest": partial(contest, run),
+        "probe": partial(probe, run),
         "tls": partial(tls, run),
+        "connections": partial(connections, run),
         "client": partial(client, run),
         "growth": partial(growth, run),
         "hanging": partial(hanging, run),

@@ -20,11 +20,19 @@ WORKERS: Final = 20
 
 STARTING: Final = 120.0  # seconds
 
+CALLS: Final = {"call": "ready", "timeout": 2, "at_once": 0}
+"""What the public clients are asked for where nothing else is said."""
+
 
 def engine(fleet: Fleet, models: Sequence[Model], **settings: object) -> Part:
     """Our engine, probing these models."""
     given = {"models": plain(models), "certificate": fleet.certificate, **settings}
     return _heard(module("bench.subjects.engine", given))
+
+
+def transport(fleet: Fleet, models: Sequence[Model], *, period: float) -> Part:
+    """Our transport alone, asking each model once a period on a kept connection."""
+    return _heard(module("bench.subjects.transport", {"models": plain(models), "certificate": fleet.certificate, "period": period}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +51,13 @@ class Contestant:
     environment: str = ""
     workers: int = 0
 
-    def start(self, models: Sequence[Model], period: float) -> Part:
+    def start(self, models: Sequence[Model], period: float, **settings: object) -> Part:
         """Asking each model once a period.
+
+        Args:
+            models: what is asked.
+            period: in seconds.
+            settings: of `bench.subjects.calls`, for the public clients.
 
         Raises:
             MissingProgramError: it can't be had here.
@@ -52,7 +65,7 @@ class Contestant:
         if not self.subject:
             return _heard(Part(self.name, [programs.go_prober()], {"urls": [m.url for m in models], "period": period}))
         python = programs.python_with(self.environment) if self.environment else sys.executable
-        given: dict[str, Any] = {"models": plain(models), "period": period, "workers": self.workers}
+        given: dict[str, Any] = {"models": plain(models), "period": period, "workers": self.workers, **CALLS, **settings}
         if self is BLACKBOX:
             given |= {"exporter": str(programs.blackbox_exporter()), "port": free_port()}
         return _heard(module(f"bench.subjects.{self.subject}", given, python))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from dataclasses import dataclass, field
@@ -72,11 +73,14 @@ class Run:
         self.figures.append(figure)
         print(figure.line(), flush=True)
 
-    def interleaved(self, parts: Mapping[str, tuple[Callable[[], Part], Callable[[Part], None]]]) -> dict[str, list[Window]]:
+    def interleaved(
+        self, parts: Mapping[str, tuple[Callable[[], Part], Callable[[Part], None]]], most_seconds: float = math.inf
+    ) -> dict[str, list[Window]]:
         """Each part measured in turn, and that as often as the pace says: noise that comes and goes meets all.
 
         Args:
             parts: how each is started, and how it is made ready to be measured, by name.
+            most_seconds: what suffices each time, where that is less than the pace's.
         """
         windows: dict[str, list[Window]] = {name: [] for name in parts}
         for number in range(self.pace.rounds):
@@ -84,7 +88,7 @@ class Run:
                 say(f"{name}, round {number + 1} of {self.pace.rounds}")
                 with start() as part:
                     warm(part)
-                    windows[name].append(measure(part, self.pace.seconds))
+                    windows[name].append(measure(part, min(self.pace.seconds, most_seconds)))
         return windows
 
 

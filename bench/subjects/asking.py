@@ -73,7 +73,8 @@ async def ask_all(ask: Ask, given: dict[str, Any], mark: Callable[[], dict[str, 
         task.cancel()
 
 
-async def _count(ask: Ask, model: Model, tally: Tally) -> None:
+async def count(ask: Ask, model: Model, tally: Tally) -> None:
+    """Ask once, and count what came of it."""
     try:
         ready = await ask(model)
     except Exception as error:  # noqa: BLE001 (whatever a library raises is no answer)
@@ -94,7 +95,7 @@ def _paced(models: list[Model], period: float, ask: Ask, tally: Tally) -> list[A
         while True:
             await asyncio.sleep(due - loop.time())
             tally.lateness.append(loop.time() - due)
-            await _count(ask, model, tally)
+            await count(ask, model, tally)
             due += period * max(1, math.ceil((loop.time() - due) / period))
 
     return [watch(model, began + i * period / len(models)) for i, model in enumerate(models)]
@@ -105,6 +106,6 @@ def _saturating(models: list[Model], workers: int, ask: Ask, tally: Tally) -> li
 
     async def work() -> None:
         for model in turns:
-            await _count(ask, model, tally)
+            await count(ask, model, tally)
 
     return [work() for _ in range(workers)]

@@ -1,23 +1,19 @@
-"""KServe's own client, as its documentation says: one InferenceRESTClient, `is_model_ready` in V2."""
+"""KServe's own client, as its documentation says: one InferenceRESTClient in V2."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
-from kserve import InferenceRESTClient, RESTConfig  # type: ignore[import-not-found]  # in an environment of its own
+import kserve  # type: ignore[import-not-found]  # in an environment of its own
+from kserve import InferenceRESTClient, RESTConfig
 
 from bench.lines import settings
-from bench.subjects.asking import ask_all
+from bench.subjects.calls import call_by
 
 
 async def main() -> None:
-    client = InferenceRESTClient(RESTConfig(protocol="v2", timeout=2))
-
-    async def ask(model: dict[str, Any]) -> bool:
-        return bool(await client.is_model_ready(model["base_url"], model["name"]))
-
-    await ask_all(ask, settings())
+    given = settings()
+    await call_by(InferenceRESTClient(RESTConfig(protocol="v2", timeout=given["timeout"])), kserve, given)
 
 
 if __name__ == "__main__":
