@@ -102,7 +102,7 @@ class FaultProxy:
         self._port = free_port()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._open: set[web.StreamResponse] = set()
+        self._watching: set[asyncio.Transport] = set()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -135,12 +135,11 @@ class FaultProxy:
         return target
 
     def cut_watches(self) -> None:
-        """End every watch that is open."""
+        """End every watch that is open, or has been asked for and is not open yet."""
 
         def cut() -> None:
-            for response in list(self._open):
-                if response._req is not None and response._req.transport is not None:
-                    response._req.transport.abort()
+            for wire in self._watching:
+                wire.abort()
 
         self._loop.call_soon_threadsafe(cut)
 
@@ -164,6 +163,16 @@ class FaultProxy:
     async def _serve(self, came: web.Request) -> web.StreamResponse:
         request = Request(came.method, came.path, dict(came.query), await came.read())
         self.requests.append(request)
+        wire = came.transport
+        assert wire is not None
+        if request.is_watch:
+            self._watching.add(wire)
+        try:
+            return await self._answer(came, request)
+        finally:
+            self._watching.discard(wire)
+
+    async def _answer(self, came: web.Request, request: Request) -> web.StreamResponse:
         rule = next((rule for rule in reversed(self._rules) if rule.takes(request)), Rule(lambda _: True))
         rule.seen += 1
         if rule.before:
@@ -197,10 +206,9 @@ class FaultProxy:
         self, came: web.Request, answer: aiohttp.ClientResponse, headers: dict[str, str], rule: Rule
     ) -> web.StreamResponse:
         response = web.StreamResponse(headers=headers)
-        await response.prepare(came)
-        self._open.add(response)
         try:
             with contextlib.suppress(ConnectionError, aiohttp.ClientError):
+                await response.prepare(came)
                 async for line in answer.content:
                     # The rules of now, so that a watch that is open already is met by those that came later.
                     applies = next((r for r in reversed(self._rules) if r.event and r.fits(_of(came))), rule)
@@ -212,8 +220,6 @@ class FaultProxy:
                 await response.write(cut.rest)
             assert came.transport
             came.transport.abort()
-        finally:
-            self._open.discard(response)
         return response
 
 
