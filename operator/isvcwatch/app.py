@@ -45,7 +45,6 @@ log = structlog.get_logger(__name__)
 STALE_TICK: Final = 15.0
 """Seconds without a scheduler tick after which the process is not live: 750 ticks."""
 
-
 STALE_LISTS: Final = 10
 """Periods without a complete list after which the process is not live, unless the API server itself stands in the way."""
 
@@ -53,10 +52,10 @@ STALE_WRITES: Final = 180.0
 """Seconds in which no write has begun or ended although some wait, after which the process is not live: a call takes at most 30."""
 
 BLOCKED: Final = 1.0
-"""Seconds of a blocked event loop beyond which /readyz warns of it; answers that came in meanwhile are not judged."""
+"""Seconds of a blocked event loop beyond which /livez?verbose warns of it; failures that came in meanwhile are not judged."""
 
 LATELY: Final = 60.0
-"""Seconds for which /readyz goes on warning of a blocked event loop."""
+"""Seconds for which /livez?verbose goes on warning of a blocked event loop."""
 
 FLUSH: Final = 5.0
 """Seconds in which the last writes and Events go out; a pod has 30 until it is killed."""

@@ -190,7 +190,7 @@ class Store:
         """Whether a message holds nothing new, as with nearly all objects of a complete list, and with late messages."""
         version, objects = _version(text), self._held.get(kind, {})
         held = objects.get(uid)
-        if held is not None and ((text and held.text == text) or version < held.version):
+        if held is not None and ((text and held.text == text) or -1 < version < held.version):
             return True
         if uid in self._dead and version <= self._dead[uid]:
             return True
