@@ -9,6 +9,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from isvcwatch.telemetry.metrics import Metrics, ModelSample
+from isvcwatch.telemetry.vitals import Level
 from tests.shipping.shipped import ALERTS, BASE, ROOT, kustomization, one
 
 RULE = one(ALERTS, "PrometheusRule")
@@ -88,11 +89,14 @@ def test_the_job_that_the_watchdog_looks_for_is_the_services_name() -> None:
 
 
 def test_every_metric_and_label_in_the_rules_is_one_that_the_operator_has() -> None:
-    served = Metrics(lambda: [ModelSample("shop", "ranker", "False", "ModelNotReady")], dict).exposition().decode()
+    metrics = Metrics(lambda: [ModelSample("shop", "ranker", "False", "ModelNotReady")], dict)
+    metrics.watch_health(lambda: Level.WARNING)
+    served = metrics.exposition().decode()
     text = str(RULE["spec"])
     named = set(re.findall(r"\bisvcwatch_\w+", text))
-    assert named == {"isvcwatch_model_ready", "isvcwatch_watcher_impaired"}
+    assert named == {"isvcwatch_model_ready", "isvcwatch_watcher_impaired", "isvcwatch_operator_health_status"}
     assert "isvcwatch_watcher_impaired 0.0" in served
+    assert "isvcwatch_operator_health_status 1.0" in served
     assert 'isvcwatch_model_ready{name="ranker",namespace="shop",reason="ModelNotReady"} 0.0' in served
 
 
