@@ -27,7 +27,7 @@ real: $(READY) ## the tests on a real API server and real model servers
 
 test-faults: $(READY) ## every fault of the API server and the network before it, the long ones too
 	@$(BIN)/python -m rig.prepare controlplane
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/integration/watching/faults
+	@$(BIN)/python -m pytest -q -n 3 --dist load tests/integration/watching/faults
 
 bench: $(READY) ## what a probe costs, ours and others', side by side, in some 30 minutes (QUICK=1: in 3)
 	@$(BIN)/python -m bench $(if $(QUICK),--quick)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from isvcwatch.core.conditions import Status
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from isvcwatch.core.objects import InferenceService
@@ -18,8 +19,8 @@ DONE: Final = "NewReplicaSetAvailable"
 FAILED: Final = "ProgressDeadlineExceeded"
 """Reasons of a Deployment's `Progressing` condition, which KServe hands on with a component's."""
 
-DEPLOYMENTS: Final = ("PredictorReady", "TransformerReady", "CanaryPredictorReady")
-"""KServe's conditions that speak of a Deployment in Standard mode."""
+DEPLOYMENTS: Final = ("PredictorReady", "TransformerReady")
+"""KServe's conditions that carry a Deployment's reason in Standard mode; that of canaries has reasons of its own."""
 
 REVISIONS: Final = ("LatestDeploymentReady", "PredictorConfigurationReady")
 """KServe's conditions that are not True in Knative mode until the latest revision serves."""
@@ -36,7 +37,7 @@ class Former:
     """How a service was reached before its last change, and answered.
 
     Attributes:
-        hops: those that answered.
+        hops: those that answered, without canaries: a canary that fails is no roll-out that is not done yet.
         since: when the service changed.
     """
 
@@ -49,6 +50,16 @@ class Former:
         if any(c and c.type in DEPLOYMENTS and c.reason == FAILED for c in isvc.conditions or ()):
             return True
         return age < (LASTS if _is_under_way(isvc) else BEGINS)
+
+
+def stable(hops: Iterable[Hop]) -> tuple[Hop, ...]:
+    """The hops that are no canaries."""
+    return tuple(hop for hop in hops if not hop.canary)
+
+
+def reached(hops: Iterable[Hop]) -> list[tuple[str, str, str]]:
+    """Where hops that are no canaries are asked, for what, and how: whatever else of them changes, the same pods answer."""
+    return [(hop.base_url, hop.model_name, hop.protocol) for hop in stable(hops)]
 
 
 def _is_under_way(isvc: InferenceService) -> bool:

@@ -22,7 +22,7 @@ from isvcwatch.core.edges import Edge, Placed, Turned
 from isvcwatch.core.health import Finding, Health
 from isvcwatch.core.objects import DeploymentMode
 from isvcwatch.core.reasons import Reason
-from isvcwatch.core.rollout import Former
+from isvcwatch.core.rollout import Former, reached, stable
 from isvcwatch.core.targets import Misconfigured, Outcome, Skipped, Target
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def _seen(state: State | None, seen: Seen, rules: Rules, now: datetime) -> tuple
     outcome = derive(isvc, seen.runtime, rules.defaults).outcome
     former = _former(state, isvc, outcome, now)
     if former and isinstance(outcome, Target):
-        outcome = replace(outcome, former=former.hops)
+        outcome = replace(outcome, former=(*former.hops, *(hop for hop in outcome.hops if hop.canary)))
     if state is not None and _is_same(state, outcome):
         outcome = state.outcome  # the very object that the schedule holds: its rounds are known by it
     record = _record(state, isvc, outcome, now)
@@ -212,13 +212,13 @@ def _former(state: State | None, isvc: InferenceService, outcome: Outcome, now: 
     """How the service was reached before its last change, for as long as the pods of before may serve."""
     if state is None or not isinstance(state.outcome, Target) or not isinstance(outcome, Target):
         return None
-    former = state.former
-    if state.outcome.hops != outcome.hops:
+    former, before, after = state.former, reached(state.outcome.hops), reached(outcome.hops)
+    if before != after:
         if former is not None:
             former = replace(former, since=now)
         elif state.model_ready is not None and state.model_ready.status is Status.TRUE:
-            former = Former(state.outcome.hops, now)
-    return former if former and former.hops != outcome.hops and former.may_serve(isvc, now) else None
+            former = Former(stable(state.outcome.hops), now)
+    return former if former and reached(former.hops) != after and former.may_serve(isvc, now) else None
 
 
 def _without_former(state: State, record: Record, target: Target, now: datetime) -> tuple[State, tuple[Effect, ...]]:

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from isvcwatch.core.conditions import Condition, ConditionType, Status
 from isvcwatch.core.edges import Placed, Turned
+from isvcwatch.core.objects import Canary, ComponentSpec
 from isvcwatch.core.reasons import EventReason
 from isvcwatch.core.step import NOTHING, Gone, Probe, Rest, RoundEnded, Rules, Say, Seen, Told, decision, step
 from isvcwatch.core.targets import Skipped, Target
@@ -299,3 +300,19 @@ class TestRollOut:
         assert effects == (NOTHING if stays else (Probe(replace(target, former=()), 0.0),))
         by_change = self.after(state, Seen(replace(self.now_saying(kserves), resource_version="102")), later)
         assert bool(self.target(by_change).former) is stays
+
+    def test_what_else_changes_of_a_hop_is_no_roll_out(self) -> None:
+        state, _ = step(None, Seen(self.BEFORE), RULES, NOON)
+        probed = replace(self.BEFORE, predictor=ComponentSpec(model_format="sklearn", has_storage=True), resource_version="101")
+        after = self.target(self.after(state, Seen(probed), NOON))
+        assert after.hops != self.target(self.after(None, Seen(self.BEFORE), NOON)).hops
+        assert after.former == ()
+
+    def test_a_canary_is_asked_with_the_pods_of_before_as_well(self) -> None:
+        canary = Canary(ComponentSpec(name="v2", model_format="sklearn"), traffic=50, ready=True)
+        state, _ = step(None, Seen(self.BEFORE), RULES, NOON)
+        with_canary = self.after(state, Seen(replace(self.BEFORE, canaries=(canary,), resource_version="101")), NOON)
+        assert [hop.canary for hop in self.target(with_canary).hops] == ["", "v2"]
+        assert self.target(with_canary).former == (), "a canary that does not answer is told of"
+        renamed = self.after(with_canary, Seen(replace(self.now_saying(self.ROLLING), canaries=(canary,))), NOON)
+        assert [(hop.model_name, hop.canary) for hop in self.target(renamed).former] == [("iris", ""), ("another", "v2")]
