@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bench.figures.client import client
 from bench.figures.connections import connections
 from bench.figures.contest import contest
+from bench.figures.fleet_tls import fleet_tls
 from bench.figures.growth import growth
 from bench.figures.hanging import hanging
 from bench.figures.large import large
@@ -20,7 +21,7 @@ from bench.figures.tls import tls
 from bench.figures.verdicts import verdicts
 from bench.fleet.fleet import Fleet, open_files
 from bench.part import PartError
-from bench.report import circumstances, table, write_document
+from bench.report import circumstances, renew, table, write_document
 from bench.run import FULL, QUICK, Run, say
 from rig.process import RigError
 
@@ -45,14 +46,19 @@ def questions(run: Run, only: Collection[str] = ()) -> dict[str, Callable[[], No
     if run.pace.quick:  # what waits for one another's periods waits together
         together = asked | {"large": partial(large, run, meanwhile=partial(verdicts, run))}
         return together | {"operator": partial(operator, run)} if "operator" in only else together
-    return asked | {"large": partial(large, run), "verdicts": partial(verdicts, run), "operator": partial(operator, run)}
+    return asked | {
+        "fleet_tls": partial(fleet_tls, run),
+        "large": partial(large, run),
+        "verdicts": partial(verdicts, run),
+        "operator": partial(operator, run),
+    }
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="within 3 minutes: fewer rounds, shorter, smaller fleets")
     parser.add_argument("--only", nargs="+", default=[], metavar="QUESTION", help=NAMES)
-    parser.add_argument("--write-docs", action="store_true", help="put the table into docs/performance.md")
+    parser.add_argument("--write-docs", action="store_true", help="put the table into docs/performance.md; with --only, those rows of it")
     given = parser.parse_args()
     began = time.monotonic()
     files = open_files()
@@ -70,7 +76,9 @@ def main() -> int:
                 failed = True
     text = f"{circumstances(quick=run.pace.quick, rounds=run.pace.rounds, open_files=files)}\n\n{table(run.figures)}"
     print(f"\n{text}")
-    if given.write_docs:
+    if given.write_docs and given.only:
+        renew(run.figures)
+    elif given.write_docs:
         write_document(text)
     say(f"took {time.monotonic() - began:.0f} s")
     return int(failed)

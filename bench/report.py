@@ -68,7 +68,11 @@ HEAD: Final = ("figure", "of", "value", "unit", "against", "its value", "ratio",
 
 def table(figures: Sequence[Figure]) -> str:
     """The figures as a table in Markdown, its columns in line for people at a terminal."""
-    rows = [HEAD, *(_row(figure) for figure in figures)]
+    return _table([_row(figure) for figure in figures])
+
+
+def _table(body: Sequence[tuple[str, ...]]) -> str:
+    rows = [HEAD, *body]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
     lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows]
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
@@ -116,6 +120,20 @@ def circumstances(*, quick: bool, rounds: int, open_files: int) -> str:
         f"{'QUICK run: shorter and noisier than the full one. ' if quick else ''}{how}; {os.cpu_count()} cores, Python "
         f"{platform.python_version()}, {platform.system()} {platform.machine()}, at most {open_files:,} open files a process."
     )
+
+
+def renew(figures: Sequence[Figure], path: Path = DOCUMENT) -> None:
+    """Put these figures into the document's table in place of those of the same names, and leave the others as they are."""
+    document = path.read_text()
+    begin, end = document.index(BEGIN) + len(BEGIN), document.index(END)
+    first, _, rest = document[begin:end].strip().partition("\n\n")
+    there = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in rest.splitlines()[2:]]
+    names = {figure.bench for figure in figures}
+    at = next((number for number, row in enumerate(there) if row[0] in names), len(there))
+    kept = [row for row in there if row[0] not in names]
+    at -= sum(row[0] in names for row in there[:at])
+    rows = [*kept[:at], *(_row(figure) for figure in figures), *kept[at:]]
+    write_document(f"{first}\n\n{_table(rows)}", path)
 
 
 def write_document(text: str, path: Path = DOCUMENT) -> None:

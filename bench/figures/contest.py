@@ -61,7 +61,7 @@ def whole_fleet(run: Run, others: dict[str, list[Window]], ours: list[Window]) -
     """`fleet_10k_*` and `first_verdict`."""
     what = "engine, 10,000 targets, 10 s period"
     cores = median(ours, lambda window: window.cores)
-    run.add(goal("fleet_10k_cores", what, cores, "cores", 0.4))
+    run.add(goal("fleet_10k_cores", what, cores, "cores", 0.15))
     rss = median(ours, lambda window: window.rss)
     run.add(goal("fleet_10k_rss", what, rss, "MiB", 150.0))
     late = median(ours, lambda window: window.p99("lateness"))

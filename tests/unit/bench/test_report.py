@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench import report
-from bench.report import BEGIN, DOCUMENT, END, Figure, goal, table, write_document
+from bench.report import BEGIN, DOCUMENT, END, Figure, goal, renew, table, write_document
 
 NAMES = {
     "engine_cpu_per_probe",
@@ -83,6 +83,17 @@ def test_the_document_gets_the_new_table_in_place_of_the_old(tmp_path: Path) -> 
     write_document("new", document)
     write_document(r"newer \1", document)
     assert document.read_text() == f"before\n{BEGIN}\nnewer \\1\n{END}\nafter\n"
+
+
+def test_a_part_of_the_figures_takes_the_place_of_those_of_its_names(tmp_path: Path) -> None:
+    document = tmp_path / "performance.md"
+    before = table([Figure(name, "ours", 1.0, "s") for name in ("a", "b", "b", "c")])
+    document.write_text(f"# Costs\n{BEGIN}\n3 rounds.\n\n{before}\n{END}\nmore\n")
+    renew([Figure("b", "ours", 2.0, "s", note="anew")], document)
+    after = table([Figure("a", "ours", 1.0, "s"), Figure("b", "ours", 2.0, "s", note="anew"), Figure("c", "ours", 1.0, "s")])
+    assert document.read_text() == f"# Costs\n{BEGIN}\n3 rounds.\n\n{after}\n{END}\nmore\n"
+    renew([Figure("d", "ours", 3.0, "s")], document)
+    assert [line.split("|")[1].strip() for line in document.read_text().splitlines() if line.startswith("| ")] == ["figure", *"abcd"]
 
 
 def test_a_document_without_a_place_for_it_is_left_alone(tmp_path: Path) -> None:
