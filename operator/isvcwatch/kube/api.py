@@ -107,11 +107,6 @@ class Api:
         path = self._path(resource, namespace, name)
         return await self._call("PATCH", "patch", resource, path, body=body, content_type="application/json-patch+json", named=True)
 
-    async def merge_patch(self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Patch by RFC 7386."""
-        path = self._path(resource, namespace, name)
-        return await self._call("PATCH", "patch", resource, path, body=body, content_type="application/merge-patch+json", named=True)
-
     @staticmethod
     def _path(resource: Resource, namespace: str, name: str = "") -> str:
         parts = [resource.group, resource.version]

@@ -22,7 +22,7 @@ class FakeApi:
     """Answers each call of a verb with the next of its answers, the last one again and again; errors are raised.
 
     Attributes:
-        answers: by verb: get, create, json_patch, merge_patch, pages, try_watch, discovers.
+        answers: by verb: get, create, json_patch, pages, try_watch, discovers.
         calls: verb, name and body of each call, and when it came.
         takes: seconds that a call takes.
     """
@@ -47,9 +47,6 @@ class FakeApi:
 
     async def json_patch(self, resource: Resource, namespace: str, name: str, body: Json) -> Json:
         return await self._answer("json_patch", name, body, (resource, namespace))
-
-    async def merge_patch(self, resource: Resource, namespace: str, name: str, body: Json) -> Json:
-        return await self._answer("merge_patch", name, body, (resource, namespace))
 
     async def pages(self, resource: Resource, namespace: str = "") -> AsyncIterator[Page]:
         """An answer is a page, or a list of them; an error in its midst is raised after those before it."""

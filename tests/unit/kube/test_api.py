@@ -111,14 +111,11 @@ async def test_a_status_is_patched(connecting: Connecting) -> None:
     assert asked.json == [{"op": "add", "path": "/a", "value": 1}]
 
 
-async def test_an_event_is_created_and_patched(connecting: Connecting) -> None:
+async def test_an_event_is_created(connecting: Connecting) -> None:
     async with api_server() as server, connecting(server) as api:
         await api.create(EVENTS, "models", {"kind": "Event"})
-        await api.merge_patch(EVENTS, "models", "iris.1", {"series": {"count": 2}})
-    created, patched = server.asked
+    (created,) = server.asked
     assert (created.method, created.path, created.json) == ("POST", "/apis/events.k8s.io/v1/namespaces/models/events", {"kind": "Event"})
-    assert (patched.method, patched.path) == ("PATCH", "/apis/events.k8s.io/v1/namespaces/models/events/iris.1")
-    assert patched.headers["Content-Type"] == "application/merge-patch+json"
 
 
 async def test_the_right_to_watch_is_tried_for_a_second(connecting: Connecting) -> None:
@@ -138,7 +135,6 @@ async def test_the_right_to_watch_is_tried_for_a_second(connecting: Connecting) 
         (lambda api: api.json_patch(INFERENCE_SERVICE_STATUS, "models", "iris", []), 404, errors.GoneError),
         (lambda api: api.json_patch(INFERENCE_SERVICE_STATUS, "models", "iris", []), 422, errors.ConflictError),
         (lambda api: api.create(EVENTS, "models", {}), 422, errors.RejectedError),
-        (lambda api: api.merge_patch(EVENTS, "models", "e", {}), 404, errors.GoneError),
         (lambda api: api.create(EVENTS, "models", {}), 429, errors.UnavailableError),
         (lambda api: api.create(EVENTS, "models", {}), 500, errors.UnavailableError),
     ],
