@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from isvcwatch.probing.addresses import AddressPolicy
 
 
+LOOKUP_SHARE: Final = 0.5
+"""The part of a probe's time that the lookup of its name may take: a resolver that is slow is none of the model's doing."""
+
 DOUBT: Final = 1.0
 """Seconds between two looks at whether the fleet is well again."""
 
@@ -70,7 +73,12 @@ class Engine:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._transport = Transport(
-            guard=addresses.objection, host_guard=addresses.host_objection, tls=trust(), max_age=max_age, resets=True
+            guard=addresses.objection,
+            host_guard=addresses.host_objection,
+            tls=trust(),
+            max_age=max_age,
+            resets=True,
+            lookup_share=LOOKUP_SHARE,
         )
         self.metrics = Metrics(self._samples, self._counts, self._numbers)
         self.scheduler = Scheduler(Prober(self._transport, self.metrics), self._judge, self.metrics)

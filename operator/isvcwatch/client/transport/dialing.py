@@ -6,7 +6,15 @@ import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
 from isvcwatch.client.transport.connection import Connection
-from isvcwatch.client.transport.errors import Phase, RefusedAddressError, TimedOutError, WireError, from_connecting, timed_out
+from isvcwatch.client.transport.errors import (
+    Phase,
+    RefusedAddressError,
+    ResolverError,
+    TimedOutError,
+    WireError,
+    from_connecting,
+    timed_out,
+)
 from isvcwatch.client.transport.names import is_address
 
 if TYPE_CHECKING:
@@ -32,12 +40,14 @@ class Dialer:
         names: looks names up.
         guard: takes an address and whether the host is the caller's own; returns why not to connect to it, or an empty text.
         host_guard: takes a name and whether it is the caller's own; returns why none of its addresses could be allowed, or an empty text.
+        lookup_share: the part of an exchange's time that the lookup of its name may take.
     """
 
-    def __init__(self, names: Names, guard: Guard | None, host_guard: Guard | None = None) -> None:
+    def __init__(self, names: Names, guard: Guard | None, host_guard: Guard | None = None, lookup_share: float = 1.0) -> None:
         self._names = names
         self._guard = guard
         self._host_guard = host_guard
+        self._lookup_share = lookup_share
 
     async def dial(self, endpoint: Endpoint, owner: Owner, deadline: float, reached: Callable[[Phase], None]) -> Connection:
         """Connect to an endpoint.
@@ -53,7 +63,7 @@ class Dialer:
         """
         reached(Phase.NAME)
         self._check_host(endpoint)
-        addresses = self._permitted(endpoint, await self._names.addresses(endpoint.host, own=endpoint.own_host))
+        addresses = self._permitted(endpoint, await self._addresses(endpoint, deadline))
         reached(Phase.CONNECT)
         loop = asyncio.get_running_loop()
         failure: WireError | None = None
@@ -70,6 +80,17 @@ class Dialer:
             reached(Phase.CONNECT)
         assert failure is not None  # noqa: S101 -- there is at least one address
         raise failure
+
+    async def _addresses(self, endpoint: Endpoint, deadline: float) -> Sequence[str]:
+        """The addresses of the endpoint's host. A slow resolver must not look like a server that is slow in the time that is left."""
+        if self._lookup_share >= 1.0:
+            return await self._names.addresses(endpoint.host, own=endpoint.own_host)
+        limit = (deadline - asyncio.get_running_loop().time()) * self._lookup_share
+        try:
+            async with asyncio.timeout(limit):
+                return await self._names.addresses(endpoint.host, own=endpoint.own_host)
+        except TimeoutError as error:
+            raise ResolverError(f"the name {endpoint.host} was not looked up within {limit:.3g} s", Phase.NAME) from error
 
     def _check_host(self, endpoint: Endpoint) -> None:
         if self._host_guard is None or is_address(endpoint.host):

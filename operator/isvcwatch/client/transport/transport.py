@@ -182,6 +182,7 @@ class Transport(httpx.AsyncBaseTransport):
         max_age: seconds after which a kept connection is renewed.
         resets: whether connections are closed by a reset, which leaves no socket in TIME_WAIT: thousands of probes a minute to one address,
             such as an ingress, would use up the local ports for it.
+        lookup_share: the part of an exchange's time that the lookup of its name may take; what it finds later serves the next exchange.
         most: the number of connections from which on a free one is closed for each new one; by default as many as descriptors allow.
 
     Attributes:
@@ -198,11 +199,12 @@ class Transport(httpx.AsyncBaseTransport):
         names: Names | None = None,
         max_age: float = MAX_AGE,
         resets: bool = False,
+        lookup_share: float = 1.0,
         most: int = 0,
     ) -> None:
         self._tls: ssl.SSLContext | Callable[[], ssl.SSLContext] = tls or ssl.create_default_context
         self._names = names or Names()
-        self._dialer = Dialer(self._names, guard, host_guard)
+        self._dialer = Dialer(self._names, guard, host_guard, lookup_share)
         self._max_age = max_age
         self.resets = resets
         self._most = most or max(descriptors() - RESERVED, RESERVED)

@@ -318,6 +318,18 @@ class TestNames:
             assert {type(outcome) for outcome in await waiting} == {ResolverError}
             hung.set()
 
+    async def test_a_slow_lookup_is_the_resolvers_trouble_and_serves_the_next_exchange(self) -> None:
+        def lookup(_: str) -> list[str]:
+            time.sleep(0.3)
+            return ["127.0.0.1"]
+
+        async with serving() as server, carrying(Transport(names=Names(lookup), lookup_share=0.5)) as transport:
+            named = f"http://slow.example:{server.port}/"
+            with pytest.raises(ResolverError, match=r"the name slow\.example was not looked up within 0\.2 s"):
+                await transport.get(named, 0.4)
+            await asyncio.sleep(0.2)
+            assert (await transport.get(named, 0.4)).status == 200
+
     async def test_a_name_that_need_not_be_looked_up_is_not(self) -> None:
         asked: list[str] = []
 
