@@ -67,9 +67,9 @@ def serving(handler: type[Alive] = Alive) -> Iterator[str]:
 def connections_to(url: str) -> int:
     """How many connections to a server a client still holds, whether the server has closed its side or not."""
     gc.collect()
-    end = f":{int(url.rpartition(':')[2]):04X}"
+    server = f"0100007F:{int(url.rpartition(':')[2]):04X}"  # 127.0.0.1, as the kernel writes it
     rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
-    return sum(remote.endswith(end) and state in {ESTABLISHED, CLOSE_WAIT} for _, _, remote, state, *_ in rows)
+    return sum(remote == server and state in {ESTABLISHED, CLOSE_WAIT} for _, _, remote, state, *_ in rows)
 
 
 ESTABLISHED, CLOSE_WAIT = "01", "08"

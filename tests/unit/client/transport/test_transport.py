@@ -405,17 +405,18 @@ def test_a_connection_that_is_closed_by_a_reset_leaves_no_socket_that_waits(
 
         async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
             transport = Transport(resets=resets)
-            await transport.get(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", 2)
+            port = server.sockets[0].getsockname()[1]
+            await transport.get(f"http://127.0.0.1:{port}/", 2)
             await transport.aclose()
             await asyncio.wait_for(ended.wait(), 2)
             await asyncio.sleep(0.05)
-        return any(is_in_time_wait(port) for port in peers)
+        return any(is_in_time_wait(peer, port) for peer in peers)
 
     with asyncio.Runner(loop_factory=loop) as runner:
         assert runner.run(waiting()) is not resets
     asyncio.set_event_loop(None)
 
 
-def is_in_time_wait(port: int) -> bool:
+def is_in_time_wait(local: int, remote: int) -> bool:
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return any(row[1].endswith(f":{port:04X}") and row[3] == "06" for row in rows)
+    return any((row[1][-4:], row[2][-4:], row[3]) == (f"{local:04X}", f"{remote:04X}", "06") for row in rows)
