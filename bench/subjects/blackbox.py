@@ -11,7 +11,6 @@ import os
 import resource
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,14 +23,7 @@ from bench.subjects.asking import ask_all
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CONFIGURATION = """
-modules:
-  model_ready:
-    prober: http
-    timeout: 2s
-    http:
-      preferred_ip_protocol: ip4
-"""
+CONFIGURATION = Path(__file__).resolve().parents[1] / "baselines" / "blackbox.yml"
 PATIENCE = 10.0
 KEPT = 100
 
@@ -39,21 +31,18 @@ KEPT = 100
 @contextlib.contextmanager
 def exporter(program: str, port: int) -> Iterator[int]:
     """Runs it; its process id."""
-    with tempfile.TemporaryDirectory(prefix="isvcwatch-bench-") as directory:
-        file = Path(directory) / "blackbox.yml"
-        file.write_text(CONFIGURATION)
-        guard = Path(__file__).resolve().parents[2] / "rig/guard.py"
-        process = subprocess.Popen(  # noqa: S603 (the command is ours)
-            [
-                *(sys.executable, "-I", "-S", str(guard), str(os.getpid()), program),
-                *(f"--config.file={file}", f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"),
-            ]
-        )
-        try:
-            yield process.pid
-        finally:
-            process.kill()
-            process.wait()
+    guard = Path(__file__).resolve().parents[2] / "rig/guard.py"
+    process = subprocess.Popen(  # noqa: S603 (the command is ours)
+        [
+            *(sys.executable, "-I", "-S", str(guard), str(os.getpid()), program),
+            *(f"--config.file={CONFIGURATION}", f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"),
+        ]
+    )
+    try:
+        yield process.pid
+    finally:
+        process.kill()
+        process.wait()
 
 
 def mark_of(pid: int) -> dict[str, Any]:
