@@ -9,7 +9,8 @@ from bench.contestants import engine
 from bench.fleet.fleet import Fleet
 from bench.report import Figure, goal
 from bench.run import settled
-from bench.window import PATIENCE, median
+from bench.window import PATIENCE, median, settle
+from isvcwatch.client.transport.transport import MAX_AGE
 
 if TYPE_CHECKING:
     from bench.run import Run
@@ -21,13 +22,16 @@ CLOSED: Final = "engine over TLS, a handshake for each probe"
 WARMING: Final = 3 * PERIOD + PATIENCE
 """Seconds within which each target has been asked, with its first handshake."""
 
+RENEWING: Final = 1.2 * MAX_AGE
+"""Seconds after which connections are renewed as steadily as they are for ever."""
+
 
 def fleet_tls(run: Run) -> None:
     """`fleet_10k_tls_cores` and `fleet_10k_tls_rss`; what costs a handshake each time has no goal."""
     with Fleet(TARGETS, tls=True) as secure:
         models = secure.models(min(TARGETS, secure.size))
         parts = {
-            KEPT: (partial(engine, secure, models, period=PERIOD), settled(WARMING)),
+            KEPT: (partial(engine, secure, models, period=PERIOD), lambda part: settle(part, WARMING, then=RENEWING)),
             CLOSED: (partial(engine, secure, models, period=PERIOD, max_age=0.0), settled(WARMING)),
         }
         windows = run.interleaved(parts)
