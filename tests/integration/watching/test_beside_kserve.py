@@ -76,7 +76,8 @@ def test_a_canary_that_gets_traffic_is_a_hop_of_its_own_and_named(
 ) -> None:
     with RawServer(READY) as server:
         manifest = kserve.isvc("can", namespace)
-        manifest["spec"]["canary"] = [{"trafficPercent": 50, "predictor": {**kserve.model_spec()["predictor"], "name": "v2"}}]
+        model = {**kserve.model_spec()["predictor"]["model"], "name": ""}  # as KServe's webhook leaves it
+        manifest["spec"]["canary"] = [{"trafficPercent": 50, "predictor": {"model": model, "name": "v2"}}]
         status = kserve.ready("can", namespace, server.base_url)
         status["canaryStatuses"] = [{"modelStatus": {"transitionStatus": ""}, "name": "v2", "ready": True, "trafficPercent": 50}]
         status["conditions"].append(kserve.condition("CanaryPredictorReady", "True", "AllCanariesReady", severity="Info"))
