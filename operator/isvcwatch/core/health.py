@@ -37,10 +37,10 @@ class Round:
     """The findings of one round of probing.
 
     Attributes:
-        server_live: None where only the model was asked this time.
-        server_ready: likewise.
+        server_live: whether the server answers; None if only the model was asked this time.
+        server_ready: whether the server is ready; None if only the model was asked this time.
         model_ready: whether the model is ready.
-        by_former: the pods of before the service's last change have answered, and those of after it have not.
+        by_former: whether only pods from before the service's last change have answered.
     """
 
     server_live: Finding | None

@@ -56,7 +56,7 @@ TRIES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Regarding:
-    """The object that an Event is about."""
+    """The object that an Event is about, by the fields of Kubernetes' ObjectReference."""
 
     api_version: str
     kind: str
@@ -66,7 +66,7 @@ class Regarding:
     resource_version: str = ""
 
     def reference(self) -> dict[str, str]:
-        """As the API takes it."""
+        """The reference as the API takes it; an unknown resourceVersion is left out."""
         fields = {"apiVersion": self.api_version, "kind": self.kind, "namespace": self.namespace, "name": self.name, "uid": self.uid}
         return fields | ({"resourceVersion": self.resource_version} if self.resource_version else {})
 
@@ -117,13 +117,13 @@ class EventsSink:
         return not self._lanes
 
     def record(self, isvc: InferenceService, notice: Notice) -> None:
-        """Record an Event about a service soon; where too many wait already, or the object has said too much, it is lost, and counted."""
+        """Record an Event about a service soon. It is lost, and counted as such, if too many wait or the service has had too many."""
         about = Regarding("serving.kserve.io/v1beta1", "InferenceService", isvc.namespace, isvc.name, isvc.uid, isvc.resource_version)
         turn = f"{ConditionType.MODEL_READY}|{notice.status}|{notice.since}"
         self._put(about, notice.reason, f"{notice.cause}: {notice.message}", turn, warning=notice.status is not Status.TRUE)
 
     def tell(self, about: Regarding, reason: EventReason, note: str, *, warning: bool) -> None:
-        """Record an Event about another object soon; likewise."""
+        """Record an Event about another object soon, under the same limits."""
         self._put(about, reason, note, f"{reason}|{self._clock().isoformat()}", warning=warning)
 
     def _put(self, about: Regarding, reason: str, note: str, turn: str, *, warning: bool) -> None:
