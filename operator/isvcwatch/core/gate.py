@@ -72,6 +72,7 @@ class Gate:
     _falls: deque[_Fall] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     _wells_at_closing: int = 0
     _told: bool = False
+    _answered: bool = False
 
     @property
     def is_closed(self) -> bool:
@@ -88,16 +89,21 @@ class Gate:
         self._falls.append(_Fall(now, wells))
 
     def checked(self, now: float, wells: int, *, reached: bool) -> None:
-        """The watcher has checked its own network.
+        """Take note of a check of the watcher's own network.
+
+        A failed check closes the gate, but not again while checks go on failing although models have answered since: then it is only what
+        was checked that is away.
 
         Args:
             now: seconds.
-            wells: rounds that were well so far, over all targets.
+            wells: rounds that have succeeded so far, over all targets.
             reached: whether it has reached what is always there.
         """
-        if reached and self.cut_off:
-            self._open()
-        elif not reached and self.closed_since is None:
+        if reached:
+            self._answered = False
+            if self.cut_off:
+                self._open()
+        elif self.closed_since is None and not self._answered:
             self.closed_since, self._wells_at_closing, self.cut_off = now, wells, True
 
     def holds(self, now: float, wells: int) -> bool:
@@ -113,6 +119,7 @@ class Gate:
         """
         if self.closed_since is not None:
             if wells - self._wells_at_closing >= LEAST:
+                self._answered = self.cut_off
                 self._open()
             elif now - self.closed_since >= LONGEST:
                 self._told = True  # holds nothing back from now on, until `LEAST` rounds have succeeded

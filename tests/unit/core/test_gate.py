@@ -108,3 +108,17 @@ def test_a_true_outage_of_the_whole_fleet_is_told_after_a_while_and_for_as_long_
 def test_what_a_server_answers_proves_that_the_network_is_well() -> None:
     assert is_silence(REFUSED)
     assert not any(map(is_silence, (READY, NOT_READY, DENIED)))
+
+
+def test_while_only_what_is_checked_is_away_and_models_answer_it_closes_once_and_not_again() -> None:
+    fleet = Fleet()
+    fleet.gate.checked(0.0, fleet.wells, reached=False)
+    assert fleet.holds
+    fleet.well(LEAST)
+    assert not fleet.holds
+    for _ in range(5):
+        fleet.gate.checked(0.0, fleet.wells, reached=False)
+        assert not fleet.holds
+    fleet.gate.checked(0.0, fleet.wells, reached=True)
+    fleet.gate.checked(0.0, fleet.wells, reached=False)
+    assert fleet.holds
