@@ -33,6 +33,20 @@ KSERVE_TYPES = frozenset(
     }
 )
 
+# --- what they run on
+
+
+def serving_runtime(name: str, namespace: str, *args: str) -> Manifest:
+    """A ServingRuntime for scikit-learn that speaks V2, with the arguments of its server."""
+    container = {"name": "kserve-container", "image": "example.com/own", "args": list(args)}
+    return {
+        "apiVersion": "serving.kserve.io/v1alpha1",
+        "kind": "ServingRuntime",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"containers": [container], "protocolVersions": ["v2"], "supportedModelFormats": [{"name": "sklearn"}]},
+    }
+
+
 # --- parts
 
 

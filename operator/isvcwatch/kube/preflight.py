@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 EVERYWHERE: Final = ("",)
+"""Stands for all namespaces where none is named, and for cluster-scoped kinds."""
+
 RETRY: Final = 2.0
 """Seconds between two tries; what is missing may appear at any moment, and one list for each try is little load on an API server."""
 

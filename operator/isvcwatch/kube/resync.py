@@ -12,7 +12,7 @@ import structlog
 from isvcwatch.kube import errors
 from isvcwatch.kube.backoff import pause
 from isvcwatch.kube.kinds import KINDS
-from isvcwatch.kube.preflight import read_all
+from isvcwatch.kube.preflight import EVERYWHERE, read_all
 from isvcwatch.kube.store import uids_of
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ PERIOD: Final = 60.0
 
 JITTER: Final = 0.2
 """The part of the period by which the intervals differ, so that replicas and other watchers don't list at the same time."""
-
-EVERYWHERE: Final = ("",)
 
 STALE_LISTS: Final = 3
 """Lists in a row with an older version than an earlier list, after which the API server counts as restored to an older state."""

@@ -61,3 +61,7 @@ def READY(request: bytes) -> bytes:  # noqa: N802 -- an answer like the others
     """KServe's yes, which names the model that was asked for."""
     asked = re.match(rb"GET /v[12]/models/([^ /]+)", request)
     return answer(200, b'{"name":"%s","ready":true}' % (asked[1] if asked else b"m"))
+
+
+NOT_READY = answer(503, b'{"error":"Model with name iris is not ready."}')
+"""KServe's no."""

@@ -14,7 +14,7 @@ import pytest
 from rig import kserve_status as kserve
 from rig.faultproxy import FaultProxy, status_writes
 from rig.process import wait_until
-from tests.integration.watching.answers import READY, RawServer, answer
+from tests.integration.watching.answers import NOT_READY, READY, RawServer, answer
 from tests.integration.watching.operating import QUICK, OperatorProcess, event_reasons, our_conditions, verdict, wait_for
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.real
 
-NOT_READY = answer(503, b'{"error":"Model with name iris is not ready."}')
 UNKNOWN = answer(404, b'{"error":"Model with name iris does not exist."}')
 STANDARD = {kserve.MODE: "Standard"}
 
@@ -198,14 +197,7 @@ def test_where_the_clusters_dns_is_silent_no_model_is_accused(
 
 
 def test_explain_says_by_the_operators_own_account_what_the_operator_does(account: Path, cluster: Cluster, namespace: str) -> None:
-    container = {"name": "kserve-container", "image": "example.com/own", "args": ["--model_name=another"]}
-    runtime = {
-        "apiVersion": "serving.kserve.io/v1alpha1",
-        "kind": "ServingRuntime",
-        "metadata": {"name": "own", "namespace": namespace},
-        "spec": {"containers": [container], "protocolVersions": ["v2"], "supportedModelFormats": [{"name": "sklearn"}]},
-    }
-    cluster.apply(runtime)
+    cluster.apply(kserve.serving_runtime("own", namespace, "--model_name=another"))
     status = kserve.ready("iris", namespace, "http://127.0.0.1:1") | {"servingRuntimeName": "own", "clusterServingRuntimeName": ""}
     cluster.create_isvc(kserve.isvc("iris", namespace, kserve.model_spec(runtime="own")), status)
     command = [sys.executable, "-m", "isvcwatch", "explain", f"{namespace}/iris", "--kubeconfig", str(account)]

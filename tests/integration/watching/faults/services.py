@@ -6,16 +6,15 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from rig import kserve_status as kserve
-from tests.integration.watching.answers import RawServer, answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rig.cluster import Cluster
+    from tests.integration.watching.answers import RawServer
     from tests.integration.watching.operating import OperatorProcess
 
 RESYNC = 3.0
-NOT_READY = answer(503, b'{"error":"Model with name iris is not ready."}')
 
 
 def create(cluster: Cluster, namespace: str, name: str, server: RawServer) -> dict[str, Any]:

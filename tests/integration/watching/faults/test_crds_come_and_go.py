@@ -46,18 +46,11 @@ def test_a_runtime_whose_kind_comes_after_the_start_is_taken_up(
         own_cluster.create_isvc(kserve.isvc("iris", namespace, kserve.model_spec(runtime="own")), status)
         wait_for(own_cluster, namespace, "iris", "True")
         own_cluster.apply(*crds("servingruntimes", "clusterservingruntimes"))
-        container = {"name": "kserve-container", "image": "example.com/own", "args": ["--model_name=another"]}
-        runtime: Manifest = {
-            "apiVersion": "serving.kserve.io/v1alpha1",
-            "kind": "ServingRuntime",
-            "metadata": {"name": "own", "namespace": namespace},
-            "spec": {"containers": [container], "protocolVersions": ["v2"], "supportedModelFormats": [{"name": "sklearn"}]},
-        }
-        own_cluster.apply(runtime)
+        own_cluster.apply(kserve.serving_runtime("own", namespace, "--model_name=another"))
         wait_until(lambda: any(b"GET /v2/models/another/" in asked for asked in server.requests), 30, "it goes by the runtime")
         wait_until(lambda: len(operator.said("kind_readable")) == 2, 30, "both kinds are said to be there")
         server.requests.clear()
-        own_cluster.apply(runtime | {"spec": {**runtime["spec"], "containers": [{**container, "args": ["--model_name=third"]}]}})
+        own_cluster.apply(kserve.serving_runtime("own", namespace, "--model_name=third"))
         wait_until(lambda: any(b"GET /v2/models/third/" in asked for asked in server.requests), 30, "it goes by the runtime as it changes")
         assert operator.get("/livez") == "200 ok\n"
     own_cluster.delete_namespace(namespace)

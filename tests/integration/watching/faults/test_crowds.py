@@ -13,8 +13,8 @@ from rig import kserve_status as kserve
 from rig.cluster import ApiError, Cluster
 from rig.faultproxy import watches
 from rig.process import wait_until
-from tests.integration.watching.answers import READY, RawServer
-from tests.integration.watching.faults.services import NOT_READY, create, held, is_probed
+from tests.integration.watching.answers import NOT_READY, READY, RawServer
+from tests.integration.watching.faults.services import create, held, is_probed
 from tests.integration.watching.operating import wait_for
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import pytest
 from rig import kserve_status as kserve
 from rig.faultproxy import Cut, event_writes, lists, status_writes, watches
 from rig.process import wait_until
-from tests.integration.watching.answers import READY, RawServer
-from tests.integration.watching.faults.services import NOT_READY, RESYNC, create, is_probed, remove, swallow
+from tests.integration.watching.answers import NOT_READY, READY, RawServer
+from tests.integration.watching.faults.services import RESYNC, create, is_probed, remove, swallow
 from tests.integration.watching.operating import QUICK, OperatorProcess, event_reasons, our_conditions, verdict, wait_for
 
 if TYPE_CHECKING:

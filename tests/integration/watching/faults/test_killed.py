@@ -13,8 +13,8 @@ import pytest
 from rig import kserve_status as kserve
 from rig.faultproxy import FaultProxy, Request
 from rig.process import wait_until
-from tests.integration.watching.answers import READY, RawServer, answer
-from tests.integration.watching.faults.services import NOT_READY, create, remove
+from tests.integration.watching.answers import NOT_READY, READY, RawServer, answer
+from tests.integration.watching.faults.services import create, remove
 from tests.integration.watching.operating import QUICK, OperatorProcess, verdict
 
 if TYPE_CHECKING:

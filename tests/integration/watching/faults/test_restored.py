@@ -10,8 +10,8 @@ import pytest
 from rig import kserve_status as kserve
 from rig.account import install_account
 from rig.process import wait_until
-from tests.integration.watching.answers import READY, RawServer
-from tests.integration.watching.faults.services import NOT_READY, RESYNC, create, held, remove
+from tests.integration.watching.answers import NOT_READY, READY, RawServer
+from tests.integration.watching.faults.services import RESYNC, create, held, remove
 from tests.integration.watching.operating import QUICK, OperatorProcess, wait_for
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import yaml
 
 from rig.account import install_account
 from rig.process import wait_until
-from tests.integration.watching.answers import READY, RawServer
-from tests.integration.watching.faults.services import NOT_READY, RESYNC, create, is_probed, remove
+from tests.integration.watching.answers import NOT_READY, READY, RawServer
+from tests.integration.watching.faults.services import RESYNC, create, is_probed, remove
 from tests.integration.watching.operating import QUICK, OperatorProcess, event_reasons, wait_for
 
 if TYPE_CHECKING:
