@@ -146,8 +146,16 @@ class World(RuleBasedStateMachine):
 
     @invariant()
     def what_was_seen_already_changes_nothing(self) -> None:
-        if self.state:
-            after, effects = step(self.state, Seen(self.state.isvc), RULES, self.now)
+        """But for what time alone has changed: the pods of before a change are gone by now, and are asked no longer."""
+        if self.state is None:
+            return
+        after, effects = step(self.state, Seen(self.state.isvc), RULES, self.now)
+        assert after is not None
+        if self.state.former and not self.state.former.may_serve(self.state.isvc, self.now):
+            assert isinstance(after.outcome, Target)
+            assert (after.former, after.outcome.former) == (None, ())
+            assert {type(effect) for effect in effects} <= {Probe, Placed, Say}
+        else:
             assert after == self.state
             assert set(effects) <= {Say()}
 
