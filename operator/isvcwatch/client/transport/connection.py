@@ -9,7 +9,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Protocol, cast
 
-from isvcwatch.client.transport.errors import LostError, WireError
+from isvcwatch.client.transport.errors import WireError, lost
 from isvcwatch.client.transport.parser import LINE_ENDS, AnswerParser
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Connection(asyncio.Protocol):
         heard: whether anything has come for the exchange under way.
     """
 
-    __slots__ = ("_blocked", "_carried", "_owner", "_parser", "_tcp", "_wire", "endpoint", "expires", "heard", "open", "since", "used")
+    __slots__ = ("_blocked", "_carried", "_owner", "_parser", "_wire", "endpoint", "expires", "heard", "open", "since", "used")
 
     def __init__(self, endpoint: Endpoint, owner: Owner) -> None:
         self.endpoint = endpoint
@@ -63,13 +63,14 @@ class Connection(asyncio.Protocol):
         self._owner = owner
         self._carried: Carried | None = None
         self._parser = AnswerParser()
-        self._tcp: asyncio.BaseTransport | None = None
         self._wire: asyncio.Transport | None = None
         self._blocked: asyncio.Future[None] | None = None
 
-    def ready(self, wire: asyncio.Transport) -> None:
-        """Use this transport, now that the connection is made; with TLS it differs from that of the TCP connection."""
-        self._wire = wire
+    async def secured(self) -> None:
+        """Wait until the connection is secure, which one without TLS is taken to be."""
+
+    def ready(self) -> None:
+        """Carry exchanges from now on."""
         self.open = True
 
     @property
@@ -79,11 +80,14 @@ class Connection(asyncio.Protocol):
 
     def carry(self, payload: bytes, carried: Carried, body_limit: int, *, cut: bool = False, head_only: bool = False) -> None:
         """Send a request, and tell `carried` of the answer."""
-        assert self._wire is not None  # noqa: S101 -- usable was asked before
         self._carried = carried
         self.used += 1
         self.heard = False
         self._parser.reset(body_limit, cut=cut, head_only=head_only)
+        self._send(payload)
+
+    def _send(self, payload: bytes) -> None:
+        assert self._wire is not None  # noqa: S101 -- usable was asked before
         self._wire.write(payload)
 
     @property
@@ -104,6 +108,10 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Close at once, without telling the exchange."""
         self._carried = None
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Close at once; `connection_lost` then tells the exchange, if there is one."""
         if self._wire is not None:
             if self._owner.resets and not self._wire.is_closing():
                 self._forgo_time_wait()
@@ -111,7 +119,7 @@ class Connection(asyncio.Protocol):
 
     def _forgo_time_wait(self) -> None:
         """Have the close reset the connection, by SO_LINGER with no time."""
-        found = self._tcp.get_extra_info("socket") if self._tcp is not None else None
+        found = self._wire.get_extra_info("socket") if self._wire is not None else None
         if found is None:
             return
         with contextlib.suppress(OSError), socket.socket(fileno=os.dup(found.fileno())) as copy:  # uvloop's own has no setsockopt
@@ -122,7 +130,7 @@ class Connection(asyncio.Protocol):
         self.open = False
         self._carried = None
         # asyncio closes sockets in the loop's next turn, which a closed loop does not have. uvloop has closed the socket with the loop.
-        lost = getattr(self._tcp, "_call_connection_lost", None)
+        lost = getattr(self._wire, "_call_connection_lost", None)
         if lost is not None:
             with contextlib.suppress(RuntimeError):  # raised since the loop is closed
                 self.abort()
@@ -133,7 +141,6 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the TCP connection, now that it is made."""
-        self._tcp = transport
         self._wire = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
@@ -182,7 +189,7 @@ class Connection(asyncio.Protocol):
     def _end(self, carried: Carried, exc: Exception | None) -> None:
         try:
             if exc is not None:
-                raise LostError("the connection was reset before the answer was complete") from exc
+                raise lost(exc) from exc
             self._parser.end()
         except WireError as error:
             carried.failed(error)

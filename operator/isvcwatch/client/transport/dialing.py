@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from isvcwatch.client.transport.connection import Connection
 from isvcwatch.client.transport.errors import (
@@ -16,6 +16,7 @@ from isvcwatch.client.transport.errors import (
     timed_out,
 )
 from isvcwatch.client.transport.names import is_address
+from isvcwatch.client.transport.secure import SecureConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
 LEAST_TURN: Final = 0.25
 """The fewest seconds that each of several addresses gets, which is the delay in RFC 8305 before the next one is tried."""
-
-HANDSHAKE: Final = 60.0
-"""The timeout in seconds that asyncio is given for TLS handshakes; never reached, since every exchange has an earlier deadline."""
 
 
 class Dialer:
@@ -110,23 +108,20 @@ class Dialer:
     @staticmethod
     async def _connect(address: str, endpoint: Endpoint, owner: Owner, reached: Callable[[Phase], None]) -> Connection:
         loop = asyncio.get_running_loop()
-        connection = Connection(endpoint, owner)
+        connection = Connection(endpoint, owner) if endpoint.tls is None else SecureConnection(endpoint, owner, endpoint.tls)
         phase = Phase.CONNECT
         try:
-            wire, _ = await loop.create_connection(lambda: connection, address, endpoint.port)
+            await loop.create_connection(lambda: connection, address, endpoint.port)
             if endpoint.tls is not None:
                 phase = Phase.TLS
                 reached(phase)
-                secured = await loop.start_tls(
-                    wire, connection, endpoint.tls, server_hostname=endpoint.host, ssl_handshake_timeout=HANDSHAKE, ssl_shutdown_timeout=0.1
-                )
-                wire = cast("asyncio.Transport", secured)
+            await connection.secured()
         except (OSError, EOFError) as error:
             connection.abort()
             raise from_connecting(error, phase) from error
         except BaseException:
             connection.abort()
             raise
-        connection.ready(wire)
+        connection.ready()
         reached(Phase.ANSWER)
         return connection

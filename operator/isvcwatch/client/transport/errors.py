@@ -109,7 +109,7 @@ def from_connecting(error: Exception, phase: Phase) -> WireError:
     if isinstance(error, WireError):
         return error
     if isinstance(error, ssl.SSLError):
-        said = getattr(error, "verify_message", "") or (error.reason or "").replace("_", " ").lower() or "the handshake failed"
+        said = _words(error)
         if "wrong version number" in said or "record layer failure" in said:
             said = f"what answers there does not speak TLS ({said})"
         return TLSError(said, Phase.TLS)
@@ -122,3 +122,14 @@ def from_connecting(error: Exception, phase: Phase) -> WireError:
         return LostError(said, phase)
     said = getattr(error, "strerror", None) or type(error).__name__
     return UnreachableError(f"there is no way there: {said}", phase)
+
+
+def lost(error: Exception) -> LostError:
+    """The error for an exception that ended a connection before the answer was complete."""
+    if isinstance(error, ssl.SSLError):
+        return LostError(f"TLS failed before the answer was complete: {_words(error)}")
+    return LostError("the connection was reset before the answer was complete")
+
+
+def _words(error: ssl.SSLError) -> str:
+    return getattr(error, "verify_message", "") or (error.reason or "").replace("_", " ").lower() or "the handshake failed"

@@ -1,0 +1,143 @@
+"""A connection over TLS, made for many short exchanges.
+
+The event loops' own TLS asks OpenSSL for 256 KiB at a time, and goes on until OpenSSL raises an error. Here an answer of one record is
+read by one call, and a connection takes less memory: a fifth less than on uvloop, and far less than on asyncio's loop, which keeps a buffer
+of 256 KiB for each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import TYPE_CHECKING, Final
+
+from isvcwatch.client.transport.connection import Connection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from isvcwatch.client.transport.asks import Endpoint
+    from isvcwatch.client.transport.connection import Owner
+
+RECORD: Final = 16 * 1024
+"""The most bytes of content in a TLS record."""
+
+LITTLE: Final = 1024
+"""Bytes that hold nearly every answer about health. Room for a whole record is far dearer to get."""
+
+
+class SecureConnection(Connection):
+    """One connection to an endpoint, over TLS.
+
+    Between this object and the TCP connection, OpenSSL reads and writes encrypted bytes in memory.
+    """
+
+    __slots__ = ("_error", "_incoming", "_outgoing", "_shaken", "_tls", "_unwritten")
+
+    def __init__(self, endpoint: Endpoint, owner: Owner, context: ssl.SSLContext) -> None:
+        super().__init__(endpoint, owner)
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=endpoint.host)
+        self._shaken: asyncio.Future[None] | None = asyncio.get_running_loop().create_future()
+        self._error: Exception | None = None
+        self._unwritten: bytes | memoryview = b""
+
+    async def secured(self) -> None:
+        """Wait until the TLS handshake has ended.
+
+        Raises:
+            ssl.SSLError, OSError, EOFError: it failed, or the connection ended before.
+        """
+        if self._shaken is not None:
+            await self._shaken
+        if self._error is not None:
+            raise self._error
+
+    def abort(self) -> None:
+        """Close at once, without telling the exchange."""
+        self._shake_ended()
+        super().abort()
+
+    def _send(self, payload: bytes) -> None:
+        self._write(memoryview(payload) if len(payload) > RECORD else payload)
+
+    def _write(self, content: bytes | memoryview) -> None:
+        """Encrypt and send. What TLS can't take yet, since the server began to negotiate anew, waits for the next bytes from the server."""
+        while content:
+            try:
+                written = self._tls.write(content[:RECORD])
+            except ssl.SSLWantReadError:
+                break
+            except ssl.SSLError as error:
+                self._fail(error)
+                return
+            content = content[written:]
+            self._flush()
+        self._unwritten = content
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._wire is not None and self._outgoing.pending:
+            self._wire.write(self._outgoing.read())
+
+    def _fail(self, error: Exception) -> None:
+        """Close since TLS has failed, after the alert that tells the server why."""
+        self._error = error
+        self._flush()
+        self._hang_up()
+
+    def _shake(self) -> None:
+        """Go on with the handshake."""
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            self._flush()
+        except ssl.SSLError as error:
+            self._fail(error)
+            self._shake_ended()
+        else:
+            self._flush()
+            self._shake_ended()
+
+    def _shake_ended(self) -> None:
+        shaken, self._shaken = self._shaken, None
+        if shaken is not None and not shaken.done():
+            shaken.set_result(None)
+
+    def _read(self, size: int, take: Callable[[SecureConnection, bytes], None]) -> None:
+        """Decrypt all that has come, and pass it on."""
+        while content := self._tls.read(size):
+            take(self, content)
+            if len(content) < size and not self._incoming.pending:
+                return
+        self._hang_up()  # the server says that no more comes
+
+    # Methods that the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin the handshake, now that the TCP connection is made."""
+        super().connection_made(transport)
+        self._shake()
+
+    def data_received(self, data: bytes) -> None:
+        """Take encrypted bytes."""
+        self._incoming.write(data)
+        if self._shaken is not None:
+            self._shake()
+            if self._shaken is not None or self._error is not None:
+                return
+        try:
+            self._read(LITTLE if len(data) <= LITTLE else RECORD, Connection.data_received)
+        except ssl.SSLWantReadError:  # part of a record has come, or what is TLS's own
+            self._flush()
+            if self._unwritten:
+                self._write(self._unwritten)
+        except ssl.SSLError as error:
+            self._fail(error)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell those who wait that the connection has ended."""
+        if self._shaken is not None:
+            self._error = exc or EOFError()
+            self._shake_ended()
+        super().connection_lost(exc or self._error)

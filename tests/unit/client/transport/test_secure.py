@@ -1,0 +1,305 @@
+"""Connections over TLS: however the bytes are cut, and whatever the server does at its end of TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import httpx
+import pytest
+import uvloop
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from isvcwatch.client.transport import LostError, Transport
+from isvcwatch.client.transport.asks import Endpoint
+from isvcwatch.client.transport.secure import SecureConnection
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+
+    from isvcwatch.client.transport.connection import Connection
+    from isvcwatch.client.transport.errors import WireError
+    from isvcwatch.client.transport.parser import AnswerParser
+
+TLS = Path(__file__).parents[1] / "tls"
+REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
+
+
+def answer(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+def server_context(version: ssl.TLSVersion | None = None) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+    if version is not None:
+        context.minimum_version = context.maximum_version = version
+    return context
+
+
+def trusting() -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(TLS / "cert.pem"))
+
+
+@dataclass
+class Wire:
+    """Stands for the TCP connection: keeps what is written."""
+
+    sent: bytearray = field(default_factory=bytearray)
+    closed: bool = False
+
+    def write(self, data: bytes) -> None:
+        self.sent += data
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def abort(self) -> None:
+        self.closed = True
+
+
+class Owner:
+    resets = False
+
+    def __init__(self) -> None:
+        self.freed: list[Connection] = []
+
+    def free(self, connection: Connection) -> None:
+        self.freed.append(connection)
+
+    def closed(self, connection: Connection) -> None:
+        pass
+
+
+@dataclass
+class Exchange:
+    """What was told of one."""
+
+    bodies: list[bytes] = field(default_factory=list)
+    errors: list[WireError] = field(default_factory=list)
+
+    def heard(self) -> None:
+        pass
+
+    def answered(self, parser: AnswerParser) -> None:
+        self.bodies.append(bytes(parser.body))
+
+    def failed(self, error: WireError) -> None:
+        self.errors.append(error)
+
+
+class Peer:
+    """The server's end of TLS, in memory."""
+
+    def __init__(self, connection: SecureConnection, wire: Wire, version: ssl.TLSVersion, cuts: Iterator[int]) -> None:
+        self._connection = connection
+        self._wire = wire
+        self._cuts = cuts
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = server_context(version).wrap_bio(self._incoming, self._outgoing, server_side=True)
+
+    def turn(self) -> None:
+        """Take what was sent."""
+        self._incoming.write(bytes(self._wire.sent))
+        self._wire.sent.clear()
+
+    def deliver(self) -> None:
+        """Send what TLS has to send, in pieces."""
+        data = self._outgoing.read()
+        while data:
+            length = next(self._cuts)
+            self._connection.data_received(data[:length])
+            data = data[length:]
+
+    def shake(self) -> None:
+        for _ in range(4):
+            self.turn()
+            with contextlib.suppress(ssl.SSLWantReadError):
+                self.tls.do_handshake()
+            self.deliver()
+
+
+def connected(version: ssl.TLSVersion, cuts: Sequence[int]) -> tuple[SecureConnection, Peer, Wire, Owner]:
+    wire, owner, context = Wire(), Owner(), trusting()
+    connection = SecureConnection(Endpoint("localhost", 443, context, own_host=True), owner, context)
+    peer = Peer(connection, wire, version, itertools.cycle(cuts))
+    connection.connection_made(cast("asyncio.Transport", wire))
+    peer.shake()
+    connection.ready()
+    return connection, peer, wire, owner
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    version=st.sampled_from(VERSIONS),
+    cuts=st.lists(st.integers(1, 4000), min_size=1, max_size=8),
+    sizes=st.lists(st.integers(0, 40_000), min_size=1, max_size=4),
+)
+def test_the_outcome_does_not_depend_on_how_the_bytes_are_cut(version: ssl.TLSVersion, cuts: list[int], sizes: list[int]) -> None:
+    async def converse() -> None:
+        connection, peer, wire, owner = connected(version, cuts)
+        await connection.secured()
+        for number, size in enumerate(sizes, 1):
+            exchange = Exchange()
+            connection.carry(REQUEST, exchange, 0)
+            peer.turn()
+            assert peer.tls.read(4096) == REQUEST
+            body = bytes(number) * (size // number)
+            peer.tls.write(answer(body))
+            peer.deliver()
+            assert exchange.bodies == [body]
+            assert exchange.errors == []
+            assert len(owner.freed) == number
+        assert connection.usable
+        assert not wire.closed
+
+    asyncio.run(converse())
+
+
+@pytest.mark.parametrize("cut", [1, 7, 10_000])
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_body_without_a_length_ends_with_the_servers_end_of_tls(version: ssl.TLSVersion, cut: int) -> None:
+    connection, peer, wire, _ = connected(version, [cut])
+    exchange = Exchange()
+    connection.carry(REQUEST, exchange, 0)
+    peer.turn()
+    peer.tls.write(b"HTTP/1.1 200 OK\r\n\r\nall of it")
+    with contextlib.suppress(ssl.SSLError):
+        peer.tls.unwrap()
+    peer.deliver()
+    assert wire.closed
+    connection.connection_lost(None)
+    assert exchange.bodies == [b"all of it"]
+
+
+async def test_bytes_that_were_changed_on_their_way_are_no_answer() -> None:
+    connection, peer, wire, owner = connected(ssl.TLSVersion.TLSv1_3, [10_000])
+    exchange = Exchange()
+    connection.carry(REQUEST, exchange, 0)
+    peer.turn()
+    peer.tls.write(answer(b"true"))
+    forged = bytearray(peer._outgoing.read())
+    forged[-1] ^= 1
+    connection.data_received(bytes(forged))
+    assert wire.closed
+    connection.connection_lost(None)
+    (error,) = exchange.errors
+    assert isinstance(error, LostError)
+    assert "TLS failed before the answer was complete" in str(error)
+    assert owner.freed == []
+
+
+@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
+    with asyncio.Runner(loop_factory=request.param) as runner:
+        yield runner.run
+    asyncio.set_event_loop(None)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_large_bodies_go_both_ways(run: Callable[..., Any], version: ssl.TLSVersion) -> None:
+    size = 3_000_001
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                await asyncio.sleep(0.05)  # the client's socket fills up meanwhile
+                writer.write(answer(await reader.readexactly(size)))
+        writer.close()
+
+    async def there_and_back() -> None:
+        body = bytes(range(256)) * (size // 256 + 1)
+        async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=server_context(version)) as server:
+            transport = Transport(tls=trusting())
+            async with httpx.AsyncClient(transport=transport) as client:
+                for _ in range(2):
+                    came = await client.post(f"https://localhost:{server.sockets[0].getsockname()[1]}/", content=body[:size])
+                    assert came.content == body[:size]
+                assert transport.opened_total == 1
+
+    run(there_and_back())
+
+
+@contextlib.asynccontextmanager
+async def openssl_server(*more: str) -> AsyncIterator[tuple[int, asyncio.subprocess.Process]]:
+    """`openssl s_server`: shows what comes and sends what it is given. `R` and `r` have it negotiate anew, `k` and `K` renew its keys."""
+    options = ("-cert", TLS / "cert.pem", "-key", TLS / "key.pem", "-accept", "127.0.0.1:0", *more)
+    process = await asyncio.create_subprocess_exec(
+        "openssl",
+        "s_server",
+        *map(str, options),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert process.stdout
+    try:
+        line = b""
+        while not line.startswith(b"ACCEPT"):
+            line = await asyncio.wait_for(process.stdout.readline(), 5)
+        yield int(line.rpartition(b":")[2]), process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+@pytest.mark.parametrize(("version", "commands"), [("-tls1_2", b"R\n"), ("-tls1_2", b"r\n"), ("-tls1_3", b"K\n"), ("-tls1_3", b"k\n")])
+async def test_a_server_may_negotiate_anew_at_any_time(version: str, commands: bytes) -> None:
+    async with openssl_server(version) as (port, process):
+        transport = Transport(tls=trusting())
+        assert process.stdin
+        assert process.stdout
+        for number in range(3):
+            came = asyncio.ensure_future(transport.get(f"https://localhost:{port}/", 5))
+            await asyncio.wait_for(process.stdout.readuntil(b"Accept-Encoding: identity"), 5)
+            for data in (commands, answer(b"%d" % number)):
+                process.stdin.write(data)
+                await process.stdin.drain()
+                await asyncio.sleep(0.1)
+            assert (await came).body == b"%d" % number
+        assert transport.opened_total == 1
+        await transport.aclose()
+
+
+async def test_a_request_waits_while_the_server_negotiates_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    flush = SecureConnection._flush
+    began = asyncio.Event()
+
+    def flush_and_tell(connection: SecureConnection) -> None:
+        if connection._outgoing.pending:
+            began.set()
+        flush(connection)
+
+    monkeypatch.setattr(SecureConnection, "_flush", flush_and_tell)
+    async with openssl_server("-tls1_2") as (port, process):
+        transport = Transport(tls=trusting())
+        assert process.stdin
+        assert process.stdout
+        for number in range(3):
+            came = asyncio.ensure_future(transport.get(f"https://localhost:{port}/", 5))
+            await asyncio.wait_for(process.stdout.readuntil(b"Accept-Encoding: identity"), 5)
+            process.stdin.write(answer(b"%d" % number))
+            assert (await came).body == b"%d" % number
+            began.clear()
+            process.stdin.write(b"R\n")
+            await asyncio.wait_for(began.wait(), 5)  # we have begun too, and the server has not answered yet
+        assert transport.opened_total == 1
+        await transport.aclose()
+
+
+async def test_a_server_that_wants_a_certificate_says_so() -> None:
+    """With TLS 1.3 it does so after the handshake, in place of an answer."""
+    async with openssl_server("-tls1_3", "-Verify", "1") as (port, _):
+        transport = Transport(tls=trusting())
+        with pytest.raises(LostError, match="certificate required"):
+            await transport.get(f"https://localhost:{port}/", 5)
+        await transport.aclose()
