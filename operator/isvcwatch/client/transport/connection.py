@@ -10,10 +10,11 @@ import struct
 from typing import TYPE_CHECKING, Protocol, cast
 
 from isvcwatch.client.transport.errors import WireError, lost
-from isvcwatch.client.transport.parser import LINE_ENDS, AnswerParser
+from isvcwatch.client.transport.parser import LINE_ENDS
 
 if TYPE_CHECKING:
     from isvcwatch.client.transport.asks import Endpoint
+    from isvcwatch.client.transport.parser import AnswerParser, Parsers
 
 
 class Carried(Protocol):
@@ -34,6 +35,9 @@ class Owner(Protocol):
 
     resets: bool
     """Whether connections are closed by a reset."""
+
+    parsers: Parsers
+    """Parsers for the answers."""
 
     def free(self, connection: Connection) -> None:
         """Take a connection that can carry another exchange."""
@@ -62,7 +66,7 @@ class Connection(asyncio.Protocol):
         self.heard = self.open = False
         self._owner = owner
         self._carried: Carried | None = None
-        self._parser = AnswerParser()
+        self._parser: AnswerParser | None = None
         self._wire: asyncio.Transport | None = None
         self._blocked: asyncio.Future[None] | None = None
 
@@ -83,7 +87,8 @@ class Connection(asyncio.Protocol):
         self._carried = carried
         self.used += 1
         self.heard = False
-        self._parser.reset(body_limit, cut=cut, head_only=head_only)
+        self._parser = parser = self._owner.parsers.lend()
+        parser.expect(body_limit, cut=cut, head_only=head_only)
         self._send(payload)
 
     def _send(self, payload: bytes) -> None:
@@ -145,20 +150,26 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take some of the answer, or close the connection if no request was sent."""
-        carried = self._carried
-        if carried is None:
+        carried, parser = self._carried, self._parser
+        if carried is None or parser is None:
             if data.strip(LINE_ENDS):
                 self.abort()
             return
         self.heard = True
         try:
-            done = self._parser.feed(data)
+            done = parser.feed(data)
         except WireError as error:
             self.abort()
             carried.failed(error)
             return
         if done:
-            self._answered(carried)
+            self._carried = self._parser = None
+            if parser.keep:
+                self._owner.free(self)
+            else:
+                self.abort()
+            carried.answered(parser)
+            self._owner.parsers.take_back(parser)
         else:
             carried.heard()
 
@@ -181,25 +192,21 @@ class Connection(asyncio.Protocol):
         if self.open:
             self.open = False
             self._owner.closed(self)
-        carried, self._carried = self._carried, None
-        if carried is not None:
-            self._end(carried, exc)
-        self._parser.release()
+        carried, parser = self._carried, self._parser
+        self._carried = self._parser = None
+        if parser is not None:
+            if carried is not None:
+                _end(carried, parser, exc)
+            parser.release()
 
-    def _end(self, carried: Carried, exc: Exception | None) -> None:
-        try:
-            if exc is not None:
-                raise lost(exc) from exc
-            self._parser.end()
-        except WireError as error:
-            carried.failed(error)
-        else:
-            carried.answered(self._parser)
 
-    def _answered(self, carried: Carried) -> None:
-        self._carried = None
-        if self._parser.keep:
-            self._owner.free(self)
-        else:
-            self.abort()
-        carried.answered(self._parser)
+def _end(carried: Carried, parser: AnswerParser, exc: Exception | None) -> None:
+    """Tell an exchange that its connection has ended, which completes an answer without a length."""
+    try:
+        if exc is not None:
+            raise lost(exc) from exc
+        parser.end()
+    except WireError as error:
+        carried.failed(error)
+    else:
+        carried.answered(parser)

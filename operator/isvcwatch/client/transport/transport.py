@@ -15,6 +15,7 @@ from isvcwatch.client.transport import asks, errors
 from isvcwatch.client.transport.dialing import Dialer
 from isvcwatch.client.transport.errors import Phase, WireError
 from isvcwatch.client.transport.names import Names
+from isvcwatch.client.transport.parser import Parsers
 from isvcwatch.client.transport.pool import Pool
 from isvcwatch.client.transport.riding import ride
 
@@ -208,6 +209,7 @@ class Transport(httpx.AsyncBaseTransport):
         self._max_age = max_age
         self.resets = resets
         self._most = most or max(descriptors() - RESERVED, RESERVED)
+        self.parsers = Parsers()
         self._pool = Pool()
         self._open: set[Connection] = set()
         self._dialing = 0
@@ -307,6 +309,7 @@ class Transport(httpx.AsyncBaseTransport):
         for connection in list(self._open):
             connection.abort()
         self._names.close()
+        self.parsers.release()
         await asyncio.sleep(0)  # the loop closes the sockets in its next turn
 
     def _move(self, loop: asyncio.AbstractEventLoop) -> None:

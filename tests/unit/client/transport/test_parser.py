@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -40,11 +41,14 @@ ANSWERS = [
 
 LIMIT = 100
 
+BEGINNINGS = [OK[:length] for length in range(1, 20)] + [b"\r", b"\r\n\r", b"\n", b"\r\nHTTP", b" ", b"0\r\n\r\n"]
+"""What may follow an answer by mistake or by malice: above all the beginning of another one."""
+
 
 def outcome(parts: Iterable[bytes]) -> object:
     """Status, headers and body, whether the connection can be kept; or the kind of error."""
     parser = AnswerParser()
-    parser.reset(LIMIT)
+    parser.expect(LIMIT)
     try:
         for part in parts:
             parser.feed(part)
@@ -81,21 +85,37 @@ def test_an_answer_with_any_bytes_put_in_has_an_outcome(answer: bytes, place: in
 def test_one_parser_reads_answer_after_answer() -> None:
     parser = AnswerParser()
     for _ in range(3):
-        parser.reset(LIMIT)
+        parser.expect(LIMIT)
         assert parser.feed(OK)
         assert parser.keep
         assert (parser.status, bytes(parser.body)) == (200, b"ok")
+        parser.clear()
+
+
+@given(st.sampled_from(ANSWERS), st.binary(max_size=12) | st.sampled_from(BEGINNINGS), st.data())
+def test_a_parser_that_is_kept_has_nothing_left_in_it(answer: bytes, more: bytes, data: st.DataObject) -> None:
+    """It may read the answer on another connection next, of which no other server may change anything."""
+    cuts = data.draw(st.lists(st.integers(0, len(answer + more)), max_size=3))
+    parts = [(answer + more)[a:b] for a, b in pairwise([0, *sorted(cuts), len(answer + more)])]
+    parser = AnswerParser()
+    parser.expect(LIMIT)
+    with contextlib.suppress(WireError):
+        any(parser.feed(part) for part in parts)
+    if parser.keep:
+        parser.clear()
+        assert parser.feed(OK)
+        assert (parser.status, bytes(parser.body), parser.keep) == (200, b"ok", True)
 
 
 def test_a_head_without_its_body_is_whole_where_it_was_asked_for() -> None:
     parser = AnswerParser()
-    parser.reset(LIMIT, head_only=True)
+    parser.expect(LIMIT, head_only=True)
     assert parser.feed(HEAD + b"Content-Length: 9\r\n\r\n")
     assert not parser.keep
 
 
 def test_a_longer_body_is_cut_where_that_is_asked_for() -> None:
     parser = AnswerParser()
-    parser.reset(LIMIT, cut=True)
+    parser.expect(LIMIT, cut=True)
     assert parser.feed(HEAD + b"Content-Length: 999\r\n\r\n" + b"x" * 999)
     assert (bytes(parser.body), parser.keep) == (b"x" * LIMIT, False)

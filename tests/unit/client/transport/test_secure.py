@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from isvcwatch.client.transport import LostError, Transport
 from isvcwatch.client.transport.asks import Endpoint
+from isvcwatch.client.transport.parser import Parsers
 from isvcwatch.client.transport.secure import SecureConnection
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Owner:
 
     def __init__(self) -> None:
         self.freed: list[Connection] = []
+        self.parsers = Parsers()
 
     def free(self, connection: Connection) -> None:
         self.freed.append(connection)
