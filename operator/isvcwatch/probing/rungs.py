@@ -196,6 +196,8 @@ class Ladder:
 
     def is_well(self) -> None:
         """Take note that the model has proved to be ready, so that its name and protocol are certain from now on."""
+        if self._was_well:
+            return
         self._was_well = True
         if self.proof is None or not (self.hop.name_certain and self.hop.protocol_certain):
             self.proof = True

@@ -58,9 +58,20 @@ DOUBT: Final = 0.75
 known when the last of three rounds ends."""
 
 
-NOWHERE: Final = -1
-IN_LANE: Final = -2
-GONE: Final = -3
+class _Slot:
+    """A tick of the wheel: when it is due, and the targets whose next round it starts, some of which have moved since."""
+
+    __slots__ = ("due", "entries")
+
+    def __init__(self, due: float = math.inf) -> None:
+        self.due = due
+        self.entries: list[_Due] = []
+
+
+NOWHERE: Final = _Slot()
+IN_LANE: Final = _Slot()
+GONE: Final = _Slot()
+"""In place of a target's slot: it isn't in the wheel, it waits for a place in a lane, it was removed."""
 
 
 class RoundCounter(Protocol):
@@ -76,12 +87,12 @@ class RoundCounter(Protocol):
 class _Due:
     """A target in the schedule.
 
+    A round of a steady target stores no number here: the one before it would be freed, in memory that no cache holds any more.
+
     Attributes:
-        tick: the tick of its next round; `NOWHERE` if it isn't in the wheel, `IN_LANE` if it waits for a place, `GONE` once it is removed.
-        due: the time at which its next round is due.
-        started: the time at which its latest round started.
-        rounds: the rounds under way, oldest first; more than one if a target that does not answer is asked again.
-        judged: the time at which a round was last judged.
+        slot: the slot of its next round, or `NOWHERE`, `IN_LANE` or `GONE`.
+        due: the time at which the round that waits in a lane was due.
+        latest: the latest of the rounds under way; None if none is.
         health: the health after that judgement; None before the first.
         steady: whether the model's verdict is ready and no finding contradicts any verdict.
         well: the result of the round that confirmed this.
@@ -96,17 +107,15 @@ class _Due:
         "edge",
         "health",
         "host",
-        "judged",
+        "latest",
         "period",
         "phase",
         "plan",
-        "rounds",
         "silence_tells",
         "silent",
-        "started",
+        "slot",
         "steady",
         "target",
-        "tick",
         "well",
     )
 
@@ -117,11 +126,9 @@ class _Due:
         self.period = target.policy.period
         self.phase = zlib.crc32(target.uid.encode()) / 2**32 * self.period
         self.edge = target.policy.edge
-        self.tick = NOWHERE
+        self.slot = NOWHERE
         self.due = now
-        self.started = -math.inf
-        self.rounds: list[_Round] = []
-        self.judged = -math.inf
+        self.latest: _Round | None = None
         self.health: Health | None = None
         self.steady = False
         self.well: Round | None = None
@@ -131,14 +138,21 @@ class _Due:
 
 
 class _Round:
-    """A round under way."""
+    """A round under way.
 
-    __slots__ = ("asking", "entry", "lane", "started")
+    Attributes:
+        before: the target's round under way that started before it: there is one if a target that does not answer is asked again.
+        overtaken: whether another round of the target has been judged since its start.
+    """
+
+    __slots__ = ("asking", "before", "entry", "lane", "overtaken", "started")
 
     def __init__(self, entry: _Due, lane: Lane[_Due], now: float) -> None:
         self.entry = entry
         self.lane = lane
         self.started = now
+        self.before = entry.latest
+        self.overtaken = False
         self.asking: Cancellable | None = None
 
 
@@ -165,7 +179,7 @@ class Scheduler:
         self._metrics = metrics
         self._entries: dict[str, _Due] = {}
         self._loop = asyncio.get_running_loop()
-        self._wheel: dict[int, list[_Due]] = {}
+        self._wheel: dict[int, _Slot] = {}
         self._at = int(self._loop.time() / TICK)
         self._answering: Lane[_Due] = Lane(IN_FLIGHT, AT_ONE_HOST, partial(self._start_waiting, silent=False))
         self._silent: Lane[_Due] = Lane(IN_FLIGHT, AT_ONE_HOST, partial(self._start_waiting, silent=True))
@@ -203,10 +217,9 @@ class Scheduler:
         """Stop probing the service with this UID, and cancel its rounds under way."""
         entry = self._entries.pop(uid, None)
         if entry:
-            entry.tick = GONE
-            for under_way in entry.rounds:
-                self._give_up(under_way)
-            entry.rounds.clear()
+            entry.slot = GONE
+            self._give_up(entry.latest)
+            entry.latest = None
 
     async def run(self) -> None:
         """Start rounds until cancelled; then cancel the rounds under way."""
@@ -225,16 +238,14 @@ class Scheduler:
 
     def _put(self, entry: _Due, due: float) -> None:
         """Schedule the target's next round for the first tick at or after `due`, in place of any other; ignored if it waits for a place."""
-        if entry.tick in (IN_LANE, GONE):
+        if entry.slot is IN_LANE or entry.slot is GONE:
             return
         tick = max(math.ceil(due / TICK), self._at + 1)
-        entry.tick = tick
-        entry.due = tick * TICK
         slot = self._wheel.get(tick)
         if slot is None:
-            self._wheel[tick] = [entry]
-        else:
-            slot.append(entry)
+            slot = self._wheel[tick] = _Slot(tick * TICK)
+        entry.slot = slot
+        slot.entries.append(entry)
 
     def _turn(self, now: float) -> None:
         """Start the rounds that are due, but not more than the loop can carry."""
@@ -243,12 +254,12 @@ class Scheduler:
         while self._at < until:
             tick = self._at + 1
             slot = wheel.get(tick)
-            if slot:
-                while slot:
-                    entry = slot.pop()
-                    if entry.tick == tick:
-                        entry.tick = NOWHERE
-                        self._enter(entry)
+            if slot is not None:
+                while slot.entries:
+                    entry = slot.entries.pop()
+                    if entry.slot is slot:
+                        entry.slot = NOWHERE
+                        self._enter(entry, slot.due)
                         left -= 1
                         if not left:
                             return
@@ -257,27 +268,26 @@ class Scheduler:
 
     # Methods that start and end rounds.
 
-    def _enter(self, entry: _Due) -> None:
+    def _enter(self, entry: _Due, due: float) -> None:
         lane = self._silent if entry.silent else self._answering
         if lane.enter(entry, entry.host):
-            self._start(entry, lane)
+            self._start(entry, lane, due)
         else:
-            entry.tick = IN_LANE
+            entry.slot = IN_LANE
+            entry.due = due
 
     def _start_waiting(self, entry: _Due, *, silent: bool) -> bool:
         """Start a round that has waited for its place, unless its target is gone or was put back into the wheel meanwhile."""
-        if entry.tick != IN_LANE:
+        if entry.slot is not IN_LANE:
             return False
-        entry.tick = NOWHERE
-        self._start(entry, self._silent if silent else self._answering)
+        entry.slot = NOWHERE
+        self._start(entry, self._silent if silent else self._answering, entry.due)
         return True
 
-    def _start(self, entry: _Due, lane: Lane[_Due]) -> None:
+    def _start(self, entry: _Due, lane: Lane[_Due], due: float) -> None:
         now = self._loop.time()
-        self._metrics.started(now - entry.due)
-        entry.started = now
-        under_way = _Round(entry, lane, now)
-        entry.rounds.append(under_way)
+        self._metrics.started(now - due)
+        entry.latest = under_way = _Round(entry, lane, now)
         done = partial(self._ended, under_way)
         try:
             if entry.silence_tells:
@@ -298,28 +308,39 @@ class Scheduler:
             under_way.lane = self._silent
             self._answering.leave(entry.host)
         entry.silent = True
-        if under_way is entry.rounds[-1] and entry.tick == NOWHERE and entry.judged < under_way.started:
+        if under_way is entry.latest and entry.slot is NOWHERE and not under_way.overtaken:
             self._put(entry, under_way.started + entry.edge)
 
     def _ended(self, under_way: _Round, found: Round | None) -> None:
         entry = under_way.entry
         under_way.asking = None  # breaks a reference cycle that only the garbage collector could free
         under_way.lane.leave(entry.host)
-        older = entry.rounds[: entry.rounds.index(under_way)]
-        entry.rounds.remove(under_way)
         now = self._loop.time()
         if found is None:
+            self._unlink(under_way)
             self._metrics.discarded("exhausted")
             self._put(entry, _next_beat(entry, now))
         elif self._is_own_lateness(under_way, found, now):
+            self._unlink(under_way)
             self._metrics.discarded("late")
             self._put(entry, now + entry.edge)
         else:
-            for outdated in older:
-                entry.rounds.remove(outdated)
-                self._give_up(outdated)
-                self._metrics.discarded("outdated")
-            self._take(entry, found, now)
+            outdated, under_way.before = under_way.before, None
+            self._unlink(under_way)
+            self._give_up(outdated, "outdated")
+            self._take(under_way, found, now)
+
+    @staticmethod
+    def _unlink(under_way: _Round) -> None:
+        """Take a round that has ended out of its target's rounds under way."""
+        newer, older = under_way.entry.latest, under_way.before
+        if newer is under_way:
+            under_way.entry.latest = older
+            return
+        while newer is not None and newer.before is not under_way:
+            newer = newer.before
+        if newer is not None:
+            newer.before = older
 
     def _is_own_lateness(self, under_way: _Round, found: Round, now: float) -> bool:
         entry = under_way.entry
@@ -329,11 +350,15 @@ class Scheduler:
             and self.lateness.spoiled(under_way.started, now, tolerated(entry.plan.timeout))
         )
 
-    def _take(self, entry: _Due, found: Round, now: float) -> None:
+    def _take(self, ended: _Round, found: Round, now: float) -> None:
         """Have a round judged, and schedule the next one."""
+        entry = ended.entry
+        newer = entry.latest
+        while newer is not None:
+            newer.overtaken = True
+            newer = newer.before
         if found.model_ready.status is Status.TRUE:
             self.wells += 1
-        entry.judged = now
         entry.silent = found.model_ready.reason in SILENT
         if entry.steady and found is entry.well:  # the round confirms the last one, so it need not be judged
             self._put(entry, _next_beat(entry, now))
@@ -346,10 +371,10 @@ class Scheduler:
         if health is None:
             self._put(entry, _next_beat(entry, now))
         else:
-            self._adapt(entry, health, now)
+            self._adapt(entry, health, now, (entry.latest or ended).started)
             entry.well = found if entry.steady else None
 
-    def _adapt(self, entry: _Due, health: Health, now: float) -> None:
+    def _adapt(self, entry: _Due, health: Health, now: float, started: float) -> None:
         policy = entry.target.policy
         verdict = health.model_ready.verdict
         if verdict is not None and verdict.status is Status.TRUE:
@@ -362,12 +387,17 @@ class Scheduler:
         entry.plan.unsure = pace.is_unsure(health, policy, down)
         entry.silence_tells = pace.silence_tells(health, policy)
         delay = policy.period if self.calm else pace.delay(health, policy, down)
-        self._put(entry, _next_beat(entry, now) if delay == policy.period else max(now, entry.started + delay))
+        self._put(entry, _next_beat(entry, now) if delay == policy.period else max(now, started + delay))
 
-    def _give_up(self, under_way: _Round) -> None:
-        if under_way.asking:
-            under_way.asking.cancel()
-        under_way.lane.leave(under_way.entry.host)
+    def _give_up(self, under_way: _Round | None, cause: str = "") -> None:
+        """Cancel a round and those before it, and count them if a cause is given."""
+        while under_way is not None:
+            if under_way.asking:
+                under_way.asking.cancel()
+            under_way.lane.leave(under_way.entry.host)
+            if cause:
+                self._metrics.discarded(cause)
+            under_way = under_way.before
 
 
 def _at_once(before: int, *, late: float) -> int:

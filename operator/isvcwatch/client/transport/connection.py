@@ -52,18 +52,31 @@ class Connection(asyncio.Protocol):
     Attributes:
         endpoint: the endpoint that it is connected to.
         expires: the time after which it is to be renewed, on the loop's clock.
-        used: how many exchanges it has carried.
-        since: the time since which it has been free, on the loop's clock.
+        kept: whether it was kept for the exchange under way, after an earlier one.
         heard: whether anything has come for the exchange under way.
+        free: whether it is free, and in the pool.
+        swept: whether it was free already when free connections were last looked through.
     """
 
-    __slots__ = ("_blocked", "_carried", "_owner", "_parser", "_wire", "endpoint", "expires", "heard", "open", "since", "used")
+    __slots__ = (
+        "_blocked",
+        "_carried",
+        "_owner",
+        "_parser",
+        "_wire",
+        "endpoint",
+        "expires",
+        "free",
+        "heard",
+        "kept",
+        "open",
+        "swept",
+    )
 
     def __init__(self, endpoint: Endpoint, owner: Owner) -> None:
         self.endpoint = endpoint
-        self.expires = self.since = 0.0
-        self.used = 0
-        self.heard = self.open = False
+        self.expires = 0.0
+        self.kept = self.heard = self.free = self.swept = self.open = False
         self._owner = owner
         self._carried: Carried | None = None
         self._parser: AnswerParser | None = None
@@ -85,7 +98,6 @@ class Connection(asyncio.Protocol):
     def carry(self, payload: bytes, carried: Carried, body_limit: int, *, cut: bool = False, head_only: bool = False) -> None:
         """Send a request, and tell `carried` of the answer."""
         self._carried = carried
-        self.used += 1
         self.heard = False
         self._parser = parser = self._owner.parsers.lend()
         parser.expect(body_limit, cut=cut, head_only=head_only)
@@ -165,6 +177,7 @@ class Connection(asyncio.Protocol):
         if done:
             self._carried = self._parser = None
             if parser.keep:
+                self.kept = True
                 self._owner.free(self)
             else:
                 self.abort()

@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import deque
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from isvcwatch.client.transport.asks import Endpoint
     from isvcwatch.client.transport.connection import Connection
 
-IDLE: Final = 120.0
-"""Seconds that a free connection is kept: twice the age at which it would not be used again."""
+SWEEP: Final = 60.0
+"""Seconds between two sweeps. Each closes the connections that have been free since the one before, which are, or soon will be, too old
+to be used again."""
+
+RECENT: Final = 1024
+"""How many connections are remembered as the latest used, of which one is closed to make room."""
 
 
 class Pool:
-    """Holds free connections by endpoint, and in the order of how long they have been free."""
+    """Holds free connections by endpoint.
+
+    A connection is taken and given back at every probe, so this is kept to what touches nothing but the connection itself: with an
+    order of all connections by their latest use, each probe would touch its neighbours in that order, which are in no cache any more.
+    """
 
     def __init__(self) -> None:
         self._free: dict[Endpoint, list[Connection]] = {}
-        # The connection that has been free for longest comes first. A plain dict is slow here: it skips all removed entries at its start.
-        self._order: OrderedDict[Connection, None] = OrderedDict()
+        self._recent: deque[Connection] = deque(maxlen=RECENT)
+        self._sweep_at = 0.0
 
     def __len__(self) -> int:
-        return len(self._order)
+        return sum(map(len, self._free.values()))
 
     def take(self, endpoint: Endpoint, now: float) -> Connection | None:
         """Take a free connection to the endpoint that is young enough, and close those that are too old."""
         free = self._free.get(endpoint)
         while free:
             connection = free.pop()
-            del self._order[connection]
+            connection.free = False
             if now < connection.expires and connection.usable:
                 return connection
             connection.abort()
@@ -37,37 +46,53 @@ class Pool:
 
     def give(self, connection: Connection, now: float) -> None:
         """Take in a connection that has become free."""
-        connection.since = now
+        connection.free, connection.swept = True, False
         free = self._free.get(connection.endpoint)
         if free is None:
             free = self._free[connection.endpoint] = []
         free.append(connection)
-        self._order[connection] = None
-        oldest = next(iter(self._order))
-        if now - oldest.since > IDLE:
-            self._close(oldest)
+        self._recent.append(connection)
+        if now >= self._sweep_at:
+            self._sweep_at = now + SWEEP
+            self._sweep()
 
     def drop(self, connection: Connection) -> None:
         """Forget a connection that has closed, whether it was free or not."""
-        if connection in self._order:
-            del self._order[connection]
-            free = self._free[connection.endpoint]
-            free.remove(connection)
-        if not self._free.get(connection.endpoint, True):
-            del self._free[connection.endpoint]
+        free = self._free.get(connection.endpoint)
+        if free is not None:
+            if connection.free:
+                connection.free = False
+                free.remove(connection)
+            if not free:
+                del self._free[connection.endpoint]
 
-    def shed(self, count: int, now: float) -> int:
-        """Close at most `count` free connections to make room, first those that are too old and then the latest used; return how many.
+    def shed(self, count: int) -> int:
+        """Close at most `count` free connections to make room, the latest used first; return how many.
 
         The servers are asked in turn, so that the one asked latest is needed again last. With more servers than there is room for, closing
         the connection that has been free for longest would close each one right before its next use.
         """
-        shed = 0
-        while shed < count and self._order:
-            oldest = next(iter(self._order))
-            self._close(oldest if oldest.expires <= now else next(reversed(self._order)))
-            shed += 1
-        return shed
+        for shed in range(count):
+            connection = self._latest()
+            if connection is None:
+                return shed
+            self._close(connection)
+        return count
+
+    def _latest(self) -> Connection | None:
+        """The latest used connection that is free; any that is free if all of the latest have been taken again or closed."""
+        while self._recent:
+            connection = self._recent.pop()
+            if connection.free:
+                return connection
+        return next(chain.from_iterable(reversed(self._free.values())), None)
+
+    def _sweep(self) -> None:
+        for connection in list(chain.from_iterable(self._free.values())):
+            if connection.swept:
+                self._close(connection)
+            else:
+                connection.swept = True
 
     def _close(self, connection: Connection) -> None:
         self.drop(connection)

@@ -103,7 +103,7 @@ class Exchange:
     def failed(self, error: WireError) -> None:
         """Send the request again on a new connection if a kept one was closed, else end it with the error."""
         connection, self._connection = self._connection, None
-        stale = connection is not None and connection.used > 1 and not connection.heard and isinstance(error, errors.LostError)
+        stale = connection is not None and connection.kept and not connection.heard and isinstance(error, errors.LostError)
         if stale:  # the server closed the kept connection before it saw the request, which is no failure
             self._dial()
         else:
@@ -344,12 +344,12 @@ class Transport(httpx.AsyncBaseTransport):
             WireError: no connection could be made; the error says why.
         """
         if len(self._open) + self._dialing >= self._most:
-            self._pool.shed(1, self.loop.time())
+            self._pool.shed(1)
         self._dialing += 1
         try:
             connection = await self._dialer.dial(endpoint, self, deadline, reached)
         except errors.ExhaustedError:  # other parts of the process use more descriptors than were reserved for them
-            if not self._pool.shed(SHED, self.loop.time()):
+            if not self._pool.shed(SHED):
                 raise
             await asyncio.sleep(0)
             connection = await self._dialer.dial(endpoint, self, deadline, reached)
