@@ -142,17 +142,15 @@ class _Round:
 
     Attributes:
         before: the target's round under way that started before it: there is one if a target that does not answer is asked again.
-        overtaken: whether another round of the target has been judged since its start.
     """
 
-    __slots__ = ("asking", "before", "entry", "lane", "overtaken", "started")
+    __slots__ = ("asking", "before", "entry", "lane", "started")
 
     def __init__(self, entry: _Due, lane: Lane[_Due], now: float) -> None:
         self.entry = entry
         self.lane = lane
         self.started = now
         self.before = entry.latest
-        self.overtaken = False
         self.asking: Cancellable | None = None
 
 
@@ -308,7 +306,7 @@ class Scheduler:
             under_way.lane = self._silent
             self._answering.leave(entry.host)
         entry.silent = True
-        if under_way is entry.latest and entry.slot is NOWHERE and not under_way.overtaken:
+        if under_way is entry.latest and entry.slot is NOWHERE:
             self._put(entry, under_way.started + entry.edge)
 
     def _ended(self, under_way: _Round, found: Round | None) -> None:
@@ -353,10 +351,6 @@ class Scheduler:
     def _take(self, ended: _Round, found: Round, now: float) -> None:
         """Have a round judged, and schedule the next one."""
         entry = ended.entry
-        newer = entry.latest
-        while newer is not None:
-            newer.overtaken = True
-            newer = newer.before
         if found.model_ready.status is Status.TRUE:
             self.wells += 1
         entry.silent = found.model_ready.reason in SILENT

@@ -271,6 +271,14 @@ class TestSilence:
         assert [status for _, status, _ in on.turns] == [Status.TRUE]
         assert len(on.starts("a")) <= 21
 
+    async def test_a_slow_refusal_brings_no_two_rounds_closer_than_an_edge_period(self) -> None:
+        async with stage() as on:
+            on.answer("a", UNREADY, takes=1.5)
+            on.set("a")
+            await asyncio.sleep(3 * PERIOD)
+        confirming = on.starts("a")[:4]
+        assert min(b - a for a, b in pairwise(confirming)) >= EDGE - TICK
+
 
 class TestOthers:
     async def test_a_thousand_hanging_targets_delay_no_other(self) -> None:
