@@ -23,9 +23,9 @@ from isvcwatch.kube.sinks.conditions import ConditionsSink
 from isvcwatch.kube.sinks.events import EventsSink, Regarding
 from isvcwatch.kube.sinks.own import OwnEvents
 from isvcwatch.kube.store import Store
-from isvcwatch.kube.vigil import Vigil
 from isvcwatch.kube.watch import Watch
 from isvcwatch.probing.addresses import AddressPolicy
+from isvcwatch.probing.vigil import Lookups, Reach, Vigil
 from isvcwatch.settings import OMIT
 from isvcwatch.telemetry.http import HttpServer
 from isvcwatch.telemetry.vitals import Level, Sign, level
@@ -92,7 +92,11 @@ class Operator:
         self._queue = Queue(conditions.take_turn, conditions.place)
         pod = Regarding("v1", "Pod", *settings.pod) if settings.pod else None
         self._own_events = OwnEvents(self._events, pod)
-        self._vigil = Vigil(*connection.endpoint(), lambda reached: self._engine.fleet.network_checked(reached=reached))
+        fleet = self._engine.fleet
+        self._vigils = (
+            Vigil(Reach(*connection.endpoint()), lambda reached: fleet.network_checked(reached=reached)),
+            Vigil(Lookups(), lambda found: fleet.names_checked(found=found)),
+        )
         self._preflight = Preflight(api, self._store, settings.namespaces)
         self._watch = Watch(connection, self._store, settings.namespaces, metrics)
         self._resync = Resync(api, self._store, settings.namespaces, metrics, settings.resync)
@@ -111,7 +115,8 @@ class Operator:
         stop = asyncio.Event()
         _end_by_signal(stop)
         try:
-            parts = {"engine": self._engine.run(), "queue": self._queue.run(), "events": self._events.run(), "vigil": self._vigil.run()}
+            parts = {"engine": self._engine.run(), "queue": self._queue.run(), "events": self._events.run()}
+            parts |= {f"vigil-{number}": vigil.run() for number, vigil in enumerate(self._vigils)}
             async with _running(**parts) as tasks:
                 for task in tasks:
                     task.add_done_callback(functools.partial(self._part_ended, stop=stop))
@@ -141,7 +146,8 @@ class Operator:
             self._engine.fleet.feed(uid, happened)
 
     def _check_network(self) -> None:
-        self._vigil.look()
+        for vigil in self._vigils:
+            vigil.look()
 
     def _tell_of_itself(self, edge: Edge) -> None:
         self._own_events(edge)
@@ -191,7 +197,7 @@ class Operator:
 
     def _network(self) -> Sign:
         impaired = self._engine.fleet.impaired
-        words = "models or the API server have fallen silent: no model is called False for that" if impaired else "models answer"
+        words = "models, the API server or the DNS have fallen silent: no model is accused of that" if impaired else "models answer"
         return Sign("network", words, Level.WARNING if impaired else Level.WELL)
 
 

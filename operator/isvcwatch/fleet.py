@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from isvcwatch.core.conditions import Status
 from isvcwatch.core.edges import Doubt, Edge, Failed
-from isvcwatch.core.gate import Gate, is_silence
+from isvcwatch.core.gate import Gate, NamesGate, is_silence
 from isvcwatch.core.step import Probe, Rest, RoundEnded, Say, State, decision, step
 from isvcwatch.core.targets import Misconfigured, Skipped, Target
 
@@ -77,6 +77,8 @@ class Fleet:
         self._seconds = seconds
         self._check_network = check_network
         self._gate = gate or Gate()
+        self._names = NamesGate()
+        self._doubt_told = False
         self._states: dict[str, State] = {}
 
     def __iter__(self) -> Iterator[State]:
@@ -119,7 +121,7 @@ class Fleet:
     @property
     def impaired(self) -> bool:
         """Whether the watcher doubts its own network, so that no model is reported as down for not answering."""
-        return self._gate.is_closed
+        return self._gate.is_closed or self._names.is_closed(self._seconds())
 
     def counts(self) -> Counter[str]:
         """How many services are probed, skipped and misconfigured."""
@@ -127,14 +129,19 @@ class Fleet:
 
     def network_checked(self, *, reached: bool) -> None:
         """The watcher has checked its own network, and reached what is always there, or not."""
-        was = self.impaired
         self._gate.checked(self._seconds(), self._schedule.wells, reached=reached)
-        self._say_doubt(was)
+        self._say_doubt()
+
+    def names_checked(self, *, found: bool) -> None:
+        """The watcher has looked up a name that always exists, and found it, or not."""
+        self._names.checked(self._seconds(), found=found)
+        self._say_doubt()
 
     def reconsider(self) -> None:
         """End the watcher's doubt if the fleet is well again. Must be called regularly, since rounds that succeed don't check this."""
-        if self.impaired:
-            self._holds()
+        if self._gate.is_closed:
+            self._gate.holds(self._seconds(), self._schedule.wells)
+        self._say_doubt()
 
     def _carry_out(self, uid: str, effect: Effect) -> None:
         match effect:
@@ -162,19 +169,23 @@ class Fleet:
         if tracker.latest is None:
             self._gate.fell_silent(self._seconds(), self._schedule.wells)
             self._check_network()
-        return self._holds()
-
-    def _holds(self) -> bool:
-        """Whether the gate holds accusations now."""
-        was = self.impaired
-        holds = self._gate.holds(self._seconds(), self._schedule.wells)
-        self._say_doubt(was)
+        now = self._seconds()
+        holds = self._gate.holds(now, self._schedule.wells) or self._names.holds(now, ended.found.model_ready)
+        self._say_doubt()
         return holds
 
-    def _say_doubt(self, was: bool) -> None:
+    def _say_doubt(self) -> None:
         """Each turn of the watcher's doubt is one edge."""
-        self._schedule.calm = self.impaired
-        if self.impaired and not was:
-            self.publish(Doubt.CUT_OFF if self._gate.cut_off else Doubt.SILENCE)
-        elif was and not self.impaired:
-            self.publish(Doubt.ENDED if self._gate.closed_since is None else Doubt.OUTAGE)
+        impaired, told = self.impaired, self._doubt_told
+        self._schedule.calm = self._doubt_told = impaired
+        if impaired and not told:
+            self.publish(self._cause())
+        elif told and not impaired:
+            over = self._gate.closed_since is None and self._names.is_over(self._seconds())
+            self.publish(Doubt.ENDED if over else Doubt.OUTAGE)
+
+    def _cause(self) -> Doubt:
+        """Why the watcher doubts itself."""
+        if not self._gate.is_closed:
+            return Doubt.NAMELESS
+        return Doubt.CUT_OFF if self._gate.cut_off else Doubt.SILENCE

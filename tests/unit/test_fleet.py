@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from isvcwatch.core.conditions import Status
+from isvcwatch.core.health import Finding
 from isvcwatch.core.objects import ComponentSpec, DeploymentMode
 from isvcwatch.core.reasons import EventReason, Reason
 from isvcwatch.core.step import Gone, RoundEnded, Rules, Seen, Told
@@ -291,6 +292,57 @@ class TestSelfDoubt:
             doubting.find(ALL_REFUSED)
         assert doubting.accused == doubting.COUNT
         assert [line["event"] for line in lines if line["event"] != "transition"] == ["mass_outage"]
+
+    @pytest.mark.parametrize("reason", [Reason.NAME_NOT_FOUND, Reason.RESOLVER_FAILED])
+    def test_while_a_name_that_always_exists_is_not_found_no_model_is_accused_for_its_name(self, reason: Reason) -> None:
+        """Kept connections answer on, so that names fail one by one and most of the fleet is well."""
+        nameless = round_of(Finding(Status.FALSE, reason, "no such name"))
+        doubting = Doubting()
+        doubting.schedule.wells = 1000
+        with capture_logs() as lines:
+            doubting.find(nameless, rounds=1, count=1)
+            assert doubting.checks == 1
+            doubting.fleet.names_checked(found=False)
+            for count in range(1, doubting.COUNT + 1):
+                doubting.find(nameless, count=count)
+                doubting.schedule.wells += 1000
+                doubting.fleet.names_checked(found=False)
+                doubting.fleet.reconsider()
+            assert doubting.accused == 0
+            assert doubting.schedule.calm
+            doubting.fleet.names_checked(found=True)
+            doubting.find(nameless, count=2)  # what was remembered of the lookups before
+            assert doubting.accused == 0
+            doubting.now += 3
+            doubting.fleet.reconsider()
+            assert not doubting.schedule.calm
+        assert [line["event"] for line in lines] == ["watcher_impaired", "watcher_recovered"]
+        doubting.find(nameless, count=2)
+        assert doubting.accused == 2
+
+    def test_meanwhile_a_model_is_accused_of_all_else(self) -> None:
+        doubting = Doubting()
+        doubting.schedule.wells = 1000
+        doubting.fleet.names_checked(found=False)
+        doubting.find(ALL_REFUSED, count=2)
+        assert doubting.accused == 2
+
+    def test_names_that_stay_away_are_told_of_as_an_outage(self) -> None:
+        nameless = round_of(Finding(Status.FALSE, Reason.NAME_NOT_FOUND, "no such name"))
+        doubting = Doubting()
+        doubting.schedule.wells = 1000
+        with capture_logs() as lines:
+            doubting.fleet.names_checked(found=False)
+            doubting.now += 299
+            doubting.find(nameless, count=3)
+            doubting.fleet.reconsider()
+            assert doubting.accused == 0
+            doubting.now += 1
+            doubting.fleet.reconsider()
+            assert not doubting.schedule.calm
+            doubting.find(nameless, count=3)
+        assert doubting.accused == 3
+        assert [line["event"] for line in lines if line["event"] != "transition"] == ["watcher_impaired", "mass_outage"]
 
     def test_a_few_are_accused(self) -> None:
         doubting = Doubting()

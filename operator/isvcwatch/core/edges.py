@@ -43,6 +43,8 @@ class Doubt(StrEnum):
 
     CUT_OFF = "cut_off"
     """The watcher's own checks say that its network is gone: no model is accused of silence."""
+    NAMELESS = "nameless"
+    """A name that always exists can't be looked up: no model is accused for its name."""
     SILENCE = "silence"
     """Most of the fleet has fallen silent at once: no model is accused of silence."""
     OUTAGE = "outage"

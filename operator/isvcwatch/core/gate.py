@@ -26,6 +26,12 @@ SILENT: Final = frozenset(
 )
 """Findings that a failure of the watcher's own network can cause. Any answer of a server proves that the network works."""
 
+NAMELESS: Final = frozenset({Reason.NAME_NOT_FOUND, Reason.RESOLVER_FAILED})
+"""Findings that a failure of the cluster's DNS can cause."""
+
+AFTER: Final = 3.0
+"""Seconds after names can be looked up again in which they are not trusted yet: that a name has failed is remembered for two seconds."""
+
 LEAST: Final = 10
 """Targets that must have been asked before verdicts are held back: fewer may well share a node."""
 
@@ -144,6 +150,47 @@ class Gate:
             if asked >= LEAST and fallen >= asked * min(self.share + MARGIN / math.sqrt(asked), 1.0):
                 return True
         return False
+
+
+@dataclass(slots=True)
+class NamesGate:
+    """Decides whether verdicts that a model's name can't be looked up are held back: while one that always exists can't be either.
+
+    The connections that are kept answer on, so that these verdicts come one by one as connections are renewed, and never of most at once.
+
+    Attributes:
+        closed_since: when names last began to fail.
+        opens_at: when they are trusted again; infinite while they fail.
+    """
+
+    closed_since: float = -math.inf
+    opens_at: float = -math.inf
+
+    def checked(self, now: float, *, found: bool) -> None:
+        """Take note of a lookup of the name that always exists.
+
+        Args:
+            now: seconds.
+            found: whether it has succeeded.
+        """
+        if found:
+            self.opens_at = min(self.opens_at, now + AFTER)
+        else:
+            if self.is_over(now):
+                self.closed_since = now
+            self.opens_at = math.inf
+
+    def is_over(self, now: float) -> bool:
+        """Whether names can be looked up, and could be for `AFTER` seconds."""
+        return now >= self.opens_at
+
+    def is_closed(self, now: float) -> bool:
+        """Whether verdicts are held back now: no longer than `LONGEST` seconds, since clients can't look names up either."""
+        return not self.is_over(now) and now - self.closed_since < LONGEST
+
+    def holds(self, now: float, finding: Finding) -> bool:
+        """Whether this finding is held back now."""
+        return finding.reason in NAMELESS and self.is_closed(now)
 
 
 def is_silence(finding: Finding) -> bool:

@@ -20,6 +20,11 @@ HELD: Final = "no model is called False for its silence until some answer, or mi
 
 DOUBTS: Final = {
     Doubt.CUT_OFF: ("error", "watcher_impaired", {"why": "the API server can't be reached either", "so": HELD}),
+    Doubt.NAMELESS: (
+        "error",
+        "watcher_impaired",
+        {"why": "a name that always exists can't be looked up", "so": "no model is called False or Unknown for its name meanwhile"},
+    ),
     Doubt.SILENCE: ("error", "watcher_impaired", {"why": "most models have fallen silent at once", "so": HELD}),
     Doubt.OUTAGE: ("warning", "mass_outage", {"why": "models have been silent for minutes", "so": "verdicts are given again"}),
     Doubt.ENDED: ("warning", "watcher_recovered", {"so": "verdicts are given again"}),

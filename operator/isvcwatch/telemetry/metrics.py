@@ -138,7 +138,7 @@ class _Engine(Collector):
         yield CounterMetricFamily("isvcwatch_garbage_collection_seconds", "Seconds that they took", numbers.collecting)
         yield GaugeMetricFamily(
             "isvcwatch_watcher_impaired",
-            "1 while most models have fallen silent at once, and none is called False for that",
+            "1 while most models, or the API server or the DNS, have fallen silent, and none is accused of that",
             numbers.impaired,
         )
 

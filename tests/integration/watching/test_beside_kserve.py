@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from rig import dns
 from rig import kserve_status as kserve
 from rig.faultproxy import FaultProxy, status_writes
 from rig.process import wait_until
@@ -18,7 +17,7 @@ from tests.integration.watching.answers import NOT_READY, READY, RawServer, answ
 from tests.integration.watching.operating import QUICK, OperatorProcess, event_reasons, our_conditions, verdict, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from rig.cluster import Cluster
@@ -172,24 +171,14 @@ def test_a_fleet_that_turns_at_once_is_written_within_a_budget(account: Path, cl
                 wait_for(cluster, namespace, name, "False", timeout=60)
 
 
-@pytest.fixture
-def without_dns(tmp_path: Path) -> Iterator[list[str]]:
-    """A Python for whom the cluster's DNS drops every packet, in a mount namespace of its own."""
-    if not shutil.which("unshare") or subprocess.run(["unshare", "-rm", "true"], check=False, capture_output=True).returncode:  # noqa: S607
-        pytest.skip("needs a mount namespace of its own, by util-linux's unshare")
-    silent = tmp_path / "resolv.conf"
-    silent.write_text("nameserver 127.0.0.77\noptions timeout:30\n")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as hole:
-        hole.bind(("127.0.0.77", 53))
-        yield ["unshare", "-rm", "sh", "-c", f'mount --bind "{silent}" /etc/resolv.conf && exec "$@"', "sh", sys.executable]
-
-
-def test_where_the_clusters_dns_is_silent_no_model_is_accused(
-    account: Path, cluster: Cluster, namespace: str, tmp_path: Path, without_dns: list[str]
-) -> None:
+@pytest.mark.skipif(not dns.can_be_used(), reason="needs a mount namespace of its own, by util-linux's unshare")
+def test_where_the_clusters_dns_is_silent_no_model_is_accused(account: Path, cluster: Cluster, namespace: str, tmp_path: Path) -> None:
     for name in ("iris", "fraud"):
         cluster.create_isvc(kserve.isvc(name, namespace), kserve.ready(name, namespace))
-    with OperatorProcess(account, tmp_path, "--namespace", namespace, *QUICK, python=without_dns) as operator:
+    with (
+        dns.NameServer(dns.Mood.SILENT) as silent,
+        OperatorProcess(account, tmp_path, "--namespace", namespace, *QUICK, python=silent.python(tmp_path)) as operator,
+    ):
         operator.wait_ready()
         for name in ("iris", "fraud"):
             assert wait_for(cluster, namespace, name, "Unknown", timeout=30)["reason"] == "ResolverFailed"

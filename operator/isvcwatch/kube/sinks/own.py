@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 NOTES: Final = {
     Doubt.CUT_OFF: (EventReason.WATCHER_IMPAIRED, "the API server can't be reached either: no model is called False for its silence"),
+    Doubt.NAMELESS: (
+        EventReason.WATCHER_IMPAIRED,
+        "a name that always exists can't be looked up: no model is called False or Unknown for its name",
+    ),
     Doubt.SILENCE: (EventReason.WATCHER_IMPAIRED, "most models have fallen silent at once: none is called False for that"),
     Doubt.OUTAGE: (
         EventReason.MASS_OUTAGE,

@@ -1,15 +1,17 @@
-"""The watcher's own network is checked by what is always there: the API server."""
+"""The watcher's own network is checked by what is always there: the API server, and a name."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
-from isvcwatch.kube.vigil import APART, TIMEOUT, Vigil
+from isvcwatch.client.transport import NameNotFoundError, ResolverError, WireError
+from isvcwatch.probing.vigil import APART, TIMEOUT, Lookups, Reach, Vigil
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -35,7 +37,7 @@ class Stage:
         self.takes = 0.0
         self.found: list[bool] = []
         self.tries = 0
-        self.vigil = Vigil("10.0.0.1", 443, self.found.append, self._connect)
+        self.vigil = Vigil(Reach("10.0.0.1", 443, self._connect), self.found.append)
 
     async def _connect(self, host: str, port: int) -> None:
         assert (host, port) == ("10.0.0.1", 443)
@@ -112,10 +114,54 @@ async def test_a_real_connection_is_made_and_closed() -> None:
 
     found: list[bool] = []
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        vigil = Vigil("127.0.0.1", server.sockets[0].getsockname()[1], found.append)
+        vigil = Vigil(Reach("127.0.0.1", server.sockets[0].getsockname()[1]), found.append)
         task = asyncio.create_task(vigil.run())
         await asyncio.wait_for(closed.wait(), 5)
         await asyncio.sleep(0.1)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert found == [True]
+
+
+class Resolver:
+    """Looks names up as it is told to: finds one, finds none, fails, or hangs until it is let go."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.found: list[str] | WireError = ["10.96.0.1"]
+        self.free = threading.Event()
+        self.free.set()
+
+    def __call__(self, name: str) -> list[str]:
+        self.asked.append(name)
+        self.free.wait(10)
+        if isinstance(self.found, WireError):
+            raise self.found
+        return self.found
+
+
+@pytest.mark.looptime(False)
+class TestLookups:
+    async def test_a_name_is_looked_up_each_time(self) -> None:
+        resolver = Resolver()
+        lookups = Lookups(look_up=resolver)
+        assert await lookups() is True
+        for resolver.found in (NameNotFoundError("no such name"), ResolverError("SERVFAIL"), []):
+            assert await lookups() is False
+        resolver.found = ["10.96.0.1"]
+        assert await lookups() is True
+        assert resolver.asked == ["kubernetes.default.svc"] * 5
+
+    async def test_of_lookups_that_hang_there_is_one_at_a_time(self) -> None:
+        resolver = Resolver()
+        resolver.free.clear()
+        lookups = Lookups(look_up=resolver)
+        for _ in range(5):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(lookups(), 0.02)
+        assert len(resolver.asked) == 1
+        waiting = asyncio.ensure_future(lookups())
+        await asyncio.sleep(0)
+        resolver.free.set()
+        assert await waiting is True
+        assert len(resolver.asked) == 1
