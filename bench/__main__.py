@@ -33,20 +33,23 @@ NAMES = "contest, probe, tls, connections, client, growth, hanging, large, verdi
 
 
 def questions(run: Run, only: Collection[str] = ()) -> dict[str, Callable[[], None]]:
-    """What can be asked for by name, in order. The whole operator takes the short run too long unless it alone is asked about."""
+    """What can be asked for by name, in order. The short run leaves out the whole operator and renewals over TLS, unless asked for them."""
     asked: dict[str, Callable[[], None]] = {
         "contest": partial(contest, run),
         "probe": partial(probe, run),
         "tls": partial(tls, run),
         "connections": partial(connections, run),
+    }
+    if run.pace.quick and not only:  # the verdicts are mostly waited for: meanwhile, others are measured
+        return asked | {
+            "verdicts": partial(verdicts, run, first=partial(growth, run), then=partial(client, run)),
+            "hanging": partial(hanging, run),
+            "large": partial(large, run),
+        }
+    return asked | {
         "client": partial(client, run),
         "growth": partial(growth, run),
         "hanging": partial(hanging, run),
-    }
-    if run.pace.quick:  # what waits for one another's periods waits together
-        together = asked | {"large": partial(large, run, meanwhile=partial(verdicts, run))}
-        return together | {"operator": partial(operator, run)} if "operator" in only else together
-    return asked | {
         "fleet_tls": partial(fleet_tls, run),
         "large": partial(large, run),
         "verdicts": partial(verdicts, run),

@@ -31,7 +31,7 @@ class Pace:
         quick: whether it is the short run.
         rounds: how often each is measured.
         seconds: how long each time.
-        contest: targets that all contestants ask, at `RATE`.
+        contest: targets that the other contestants ask, at `RATE`; ours asks 10,000.
         tls: targets over TLS, each with a handshake.
         sizes: fleets whose cost per probe is compared.
         hanging: targets of which some hang.
@@ -51,7 +51,7 @@ class Pace:
 
 
 FULL: Final = Pace(False, 3, 10.0, 10_000, 1_000, (100, 1_000, 10_000, 50_000), 10_000, 10_000, 300.0)
-QUICK: Final = Pace(True, 1, 3.0, 4_000, 1_000, (100, 4_000), 2_000, 1_000, 20.0)
+QUICK: Final = Pace(True, 1, 2.5, 2_000, 1_000, (100, 2_000), 2_000, 1_000, 20.0)
 
 
 @dataclass(slots=True)

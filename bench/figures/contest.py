@@ -32,7 +32,8 @@ def contest(run: Run) -> None:
     """`engine_cpu_per_probe` against each; at full size, the figures of the whole process from the same windows."""
     models = run.fleet.models(run.pace.contest)
     period = len(models) / RATE
-    parts: Parts = {OURS: (partial(engine, run.fleet, models, period=period), settled(period + PATIENCE))}
+    whole = run.fleet.models(FLEET)
+    parts: Parts = {OURS: (partial(engine, run.fleet, whole, period=PERIOD), settled(PERIOD + PATIENCE))}
     for other in OTHERS:
         try:
             other.start(models[:1], period).end()
@@ -44,17 +45,12 @@ def contest(run: Run) -> None:
     windows = run.interleaved(parts)
     ours = windows.pop(OURS)
     cost = median(ours, lambda window: window.cpu_per_probe)
-    run.add(goal("engine_cpu_per_probe", OURS, cost, "µs", 100.0, _how(ours, len(models))))
+    run.add(goal("engine_cpu_per_probe", OURS, cost, "µs", 100.0, _how(ours, FLEET)))
     for name, theirs in windows.items():
         most = {BLACKBOX.name: SIXTH, GO.name: 1.0}.get(name)
         value = median(theirs, lambda window: window.cpu_per_probe)
         run.add(Figure("engine_cpu_per_probe", OURS, cost, "µs", name, value, most, f"{name}: {_how(theirs, len(models))}"))
-    whole_fleet(run, windows if len(models) == FLEET else {}, ours if len(models) == FLEET else _alone(run))
-
-
-def _alone(run: Run) -> list[Window]:
-    models = run.fleet.models(FLEET)
-    return run.interleaved({OURS: (partial(engine, run.fleet, models, period=PERIOD), settled(PERIOD + PATIENCE))})[OURS]
+    whole_fleet(run, windows if len(models) == FLEET else {}, ours)
 
 
 def whole_fleet(run: Run, others: dict[str, list[Window]], ours: list[Window]) -> None:

@@ -19,15 +19,14 @@ TARGETS: Final = 50_000
 PERIOD: Final = 30.0
 
 
-def large(run: Run, meanwhile: Callable[[], None] = lambda: None) -> None:
-    """`fleet_50k_cores`, with memory and lateness. `meanwhile` is done while it warms up."""
+def large(run: Run) -> None:
+    """`fleet_50k_cores`, with memory and lateness."""
     windows: list[Window] = []
     models = run.fleet.models(TARGETS)
     servers = len({model.server for model in models})
     say(f"{TARGETS:,} targets on {servers:,} servers")
     with engine(run.fleet, models, period=PERIOD) as part:
-        meanwhile()
-        settle(part, PERIOD + PATIENCE)
+        settle(part, PERIOD if run.pace.quick else PERIOD + PATIENCE)
         windows = [measure(part, run.pace.seconds) for _ in range(run.pace.rounds)]
 
     def of(value: Callable[[Window], float]) -> float:

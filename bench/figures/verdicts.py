@@ -14,6 +14,8 @@ from bench.run import say
 from bench.window import PATIENCE, settle
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bench.run import Run
 
 TARGETS: Final = 1000
@@ -28,20 +30,29 @@ PERIOD, EDGE, TIMEOUT = 10.0, 1.0, 2.0
 BOUND: Final = PERIOD + 3 * EDGE + TIMEOUT
 
 
-def verdicts(run: Run) -> None:
-    """`time_to_verdict`: with nothing but defaults, targets turned at random moments; the slowest verdict counts."""
-    models = run.fleet.models(TARGETS)
+def verdicts(run: Run, first: Callable[[], None] = lambda: None, then: Callable[[], None] = lambda: None) -> None:
+    """`time_to_verdict`: with nothing but defaults, targets turned at random moments; the slowest verdict counts.
+
+    Args:
+        run: what it is measured in.
+        first: done while it waits for the first verdicts.
+        then: done while it waits for the verdicts on those that were turned, which the first server of the fleet is never among.
+    """
+    models = run.fleet.models(TARGETS + 1)[1:]
     turned: dict[int, float] = {}
     kinds: dict[int, Kind] = {}
     chance = random.Random()  # noqa: S311
     with engine(run.fleet, models) as part:
+        first()
         settle(part, PERIOD + PATIENCE)
         say(f"turning {TURNED} of {TARGETS:,} targets")
         for number, model in enumerate(chance.sample(models, TURNED)):
             kinds[model.server] = kind = KINDS[number % len(KINDS)]
             turned |= run.fleet.turn(kind, [model.server])
             time.sleep(chance.uniform(0, 2 * OVER / TURNED))
-        time.sleep(BOUND + 1)
+        enough = time.monotonic() + BOUND + 1
+        then()
+        time.sleep(max(0.0, enough - time.monotonic()))
         falls = part.ask(do="mark")["falls"]
     run.fleet.turn(Kind.HEALTHY, turned)
     by_server = {model.server: model for model in models}
