@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+import pytest
+
 from isvcwatch.client.transport.asks import Endpoint
 from isvcwatch.client.transport.connection import Connection
 from isvcwatch.client.transport.parser import Parsers
@@ -71,6 +73,16 @@ def test_one_that_has_closed_is_not_taken() -> None:
     assert pool.take(well.endpoint, NOW) is well
     pool.drop(well)  # closed while it was in use
     assert pool._free == {}
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_of_several_closes(place: int) -> None:
+    pool = Pool()
+    several = [opened(), opened(), opened()]
+    given(pool, *several)
+    pool.drop(several.pop(place))
+    assert len(pool) == 2
+    assert [pool.take(several[0].endpoint, NOW) for _ in range(3)] == [several[1], several[0], None]
 
 
 def test_what_is_free_from_one_sweep_to_the_next_is_closed() -> None:
