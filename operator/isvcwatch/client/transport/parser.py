@@ -184,8 +184,8 @@ class AnswerParser:
 class Parsers:
     """Lends parsers to the connections that wait for an answer, the latest returned first.
 
-    Most connections are idle, and what was used a moment ago is still in the processor's caches: with a parser of its own for each of ten
-    thousand connections, an exchange would take some 3 µs longer.
+    Most connections are idle and need none; and what was used a moment ago is still in the processor's caches, unlike what one of ten
+    thousand connections keeps for itself.
     """
 
     __slots__ = ("_free",)

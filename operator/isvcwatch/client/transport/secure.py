@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from isvcwatch.client.transport.connection import Connection
@@ -63,27 +64,32 @@ class SecureConnection(Connection):
 
     def _write(self, content: bytes | memoryview) -> None:
         """Encrypt and send. What TLS can't take yet, since the server began to negotiate anew, waits for the next bytes from the server."""
-        while content:
-            try:
+        try:
+            while content:
                 written = self._tls.write(content[:RECORD])
-            except ssl.SSLWantReadError:
-                break
-            except ssl.SSLError as error:
-                self._fail(error)
-                return
-            content = content[written:]
+                content = content[written:]
+                self._flush()
+        except ssl.SSLWantReadError:
             self._flush()
+        except ssl.SSLError as error:
+            self._fail(error)
         self._unwritten = content
-        self._flush()
 
     def _flush(self) -> None:
         if self._wire is not None and self._outgoing.pending:
             self._wire.write(self._outgoing.read())
 
+    def _go_on(self) -> None:
+        """Send what TLS itself has to say, and what had to wait for that."""
+        if self.usable:
+            self._flush()
+            if self._unwritten:
+                self._write(self._unwritten)
+
     def _fail(self, error: Exception) -> None:
-        """Close since TLS has failed, after the alert that tells the server why."""
+        """Close since TLS has failed; `connection_lost` then tells the exchange."""
         self._error = error
-        self._flush()
+        self._flush()  # an alert tells the server why, if the event loop sends it at once
         self._hang_up()
 
     def _shake(self) -> None:
@@ -104,14 +110,6 @@ class SecureConnection(Connection):
         if shaken is not None and not shaken.done():
             shaken.set_result(None)
 
-    def _read(self, size: int, take: Callable[[SecureConnection, bytes], None]) -> None:
-        """Decrypt all that has come, and pass it on."""
-        while content := self._tls.read(size):
-            take(self, content)
-            if len(content) < size and not self._incoming.pending:
-                return
-        self._hang_up()  # the server says that no more comes
-
     # Methods that the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -126,14 +124,24 @@ class SecureConnection(Connection):
             self._shake()
             if self._shaken is not None or self._error is not None:
                 return
+        size = LITTLE if len(data) <= LITTLE else RECORD
+        parts: list[bytes] = []
+        then: Callable[[], None] | None = None
         try:
-            self._read(LITTLE if len(data) <= LITTLE else RECORD, Connection.data_received)
+            while part := self._tls.read(size):
+                parts.append(part)
+                if len(part) < size and not self._incoming.pending:
+                    break
+            else:  # the server says that no more comes
+                then = self._hang_up
         except ssl.SSLWantReadError:  # part of a record has come, or what is TLS's own
-            self._flush()
-            if self._unwritten:
-                self._write(self._unwritten)
+            then = self._go_on
         except ssl.SSLError as error:
-            self._fail(error)
+            then = partial(self._fail, error)
+        if parts:  # in one piece: what comes with an answer and is not part of it must not be taken for the next one
+            super().data_received(b"".join(parts))
+        if then is not None:
+            then()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell those who wait that the connection has ended."""

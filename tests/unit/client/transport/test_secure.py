@@ -198,6 +198,35 @@ async def test_bytes_that_were_changed_on_their_way_are_no_answer() -> None:
     assert owner.freed == []
 
 
+class Successive(Exchange):
+    """An exchange after which the next begins at once, on the same connection if that is free."""
+
+    def __init__(self, connection: SecureConnection, owner: Owner) -> None:
+        super().__init__()
+        self._connection = connection
+        self._owner = owner
+        self.next = Exchange()
+
+    def answered(self, parser: AnswerParser) -> None:
+        super().answered(parser)
+        if self._owner.freed:
+            self._connection.carry(REQUEST, self.next, 0)
+
+
+async def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next_one() -> None:
+    connection, peer, wire, owner = connected(ssl.TLSVersion.TLSv1_3, [10_000])
+    exchange = Successive(connection, owner)
+    connection.carry(REQUEST, exchange, 0)
+    peer.turn()
+    for body in (b"true", b"forged"):
+        peer.tls.write(answer(body))
+    peer.deliver()
+    assert exchange.bodies == [b"true"]
+    assert exchange.next.bodies == []
+    assert owner.freed == []
+    assert wire.closed
+
+
 @pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
 def run(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
     with asyncio.Runner(loop_factory=request.param) as runner:
