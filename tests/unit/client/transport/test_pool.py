@@ -8,37 +8,13 @@ import pytest
 
 from isvcwatch.client.transport.asks import Endpoint
 from isvcwatch.client.transport.connection import Connection
-from isvcwatch.client.transport.parser import Parsers
 from isvcwatch.client.transport.pool import RECENT, SWEEP, Pool
+from tests.unit.client.transport.fakes import Owner, Wire
 
 if TYPE_CHECKING:
     import asyncio
 
 NOW = 1000.0
-
-
-class Wire:
-    """Stands for the TCP connection."""
-
-    def __init__(self) -> None:
-        self.closed = False
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def abort(self) -> None:
-        self.closed = True
-
-
-class Owner:
-    """Has a pool, and is told of nothing."""
-
-    resets = False
-    parsers = Parsers()
-
-    def free(self, connection: Connection) -> None: ...
-
-    def closed(self, connection: Connection) -> None: ...
 
 
 def opened(port: int = 80, expires: float = NOW + 60) -> Connection:

@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 
 from isvcwatch.client.transport import LostError, Transport
 from isvcwatch.client.transport.asks import Endpoint
-from isvcwatch.client.transport.parser import Parsers
 from isvcwatch.client.transport.secure import SecureConnection
+from tests.unit.client.transport.fakes import Owner, Wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
-    from isvcwatch.client.transport.connection import Connection
+    from isvcwatch.client.protocols import Answer
     from isvcwatch.client.transport.errors import WireError
     from isvcwatch.client.transport.parser import AnswerParser
 
@@ -47,37 +47,6 @@ def server_context(version: ssl.TLSVersion | None = None) -> ssl.SSLContext:
 
 def trusting() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(TLS / "cert.pem"))
-
-
-@dataclass
-class Wire:
-    """Stands for the TCP connection: keeps what is written."""
-
-    sent: bytearray = field(default_factory=bytearray)
-    closed: bool = False
-
-    def write(self, data: bytes) -> None:
-        self.sent += data
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def abort(self) -> None:
-        self.closed = True
-
-
-class Owner:
-    resets = False
-
-    def __init__(self) -> None:
-        self.freed: list[Connection] = []
-        self.parsers = Parsers()
-
-    def free(self, connection: Connection) -> None:
-        self.freed.append(connection)
-
-    def closed(self, connection: Connection) -> None:
-        pass
 
 
 @dataclass
@@ -283,22 +252,45 @@ async def openssl_server(*more: str) -> AsyncIterator[tuple[int, asyncio.subproc
         await process.wait()
 
 
-@pytest.mark.parametrize(("version", "commands"), [("-tls1_2", b"R\n"), ("-tls1_2", b"r\n"), ("-tls1_3", b"K\n"), ("-tls1_3", b"k\n")])
-async def test_a_server_may_negotiate_anew_at_any_time(version: str, commands: bytes) -> None:
-    async with openssl_server(version) as (port, process):
-        transport = Transport(tls=trusting())
-        assert process.stdin
-        assert process.stdout
+@dataclass
+class Talk:
+    """A client's requests to `openssl s_server`, which are answered by what it is given."""
+
+    port: int
+    process: asyncio.subprocess.Process
+    transport: Transport = field(default_factory=lambda: Transport(tls=trusting()))
+
+    async def asked(self) -> asyncio.Future[Answer]:
+        """A request that has arrived."""
+        came = asyncio.ensure_future(self.transport.get(f"https://localhost:{self.port}/", 5))
+        assert self.process.stdout
+        await asyncio.wait_for(self.process.stdout.readuntil(b"Accept-Encoding: identity"), 5)
+        return came
+
+    async def give(self, data: bytes) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(data)
+        await self.process.stdin.drain()
+
+
+@contextlib.asynccontextmanager
+async def talking(*options: str) -> AsyncIterator[Talk]:
+    async with openssl_server(*options) as (port, process):
+        talk = Talk(port, process)
+        yield talk
+        assert talk.transport.opened_total == 1
+        await talk.transport.aclose()
+
+
+@pytest.mark.parametrize(("version", "command"), [("-tls1_2", b"R\n"), ("-tls1_2", b"r\n"), ("-tls1_3", b"K\n"), ("-tls1_3", b"k\n")])
+async def test_a_server_may_negotiate_anew_at_any_time(version: str, command: bytes) -> None:
+    async with talking(version) as talk:
         for number in range(3):
-            came = asyncio.ensure_future(transport.get(f"https://localhost:{port}/", 5))
-            await asyncio.wait_for(process.stdout.readuntil(b"Accept-Encoding: identity"), 5)
-            for data in (commands, answer(b"%d" % number)):
-                process.stdin.write(data)
-                await process.stdin.drain()
+            came = await talk.asked()
+            for data in (command, answer(b"%d" % number)):
+                await talk.give(data)
                 await asyncio.sleep(0.1)
             assert (await came).body == b"%d" % number
-        assert transport.opened_total == 1
-        await transport.aclose()
 
 
 async def test_a_request_waits_while_the_server_negotiates_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,20 +303,14 @@ async def test_a_request_waits_while_the_server_negotiates_anew(monkeypatch: pyt
         flush(connection)
 
     monkeypatch.setattr(SecureConnection, "_flush", flush_and_tell)
-    async with openssl_server("-tls1_2") as (port, process):
-        transport = Transport(tls=trusting())
-        assert process.stdin
-        assert process.stdout
+    async with talking("-tls1_2") as talk:
         for number in range(3):
-            came = asyncio.ensure_future(transport.get(f"https://localhost:{port}/", 5))
-            await asyncio.wait_for(process.stdout.readuntil(b"Accept-Encoding: identity"), 5)
-            process.stdin.write(answer(b"%d" % number))
+            came = await talk.asked()
+            await talk.give(answer(b"%d" % number))
             assert (await came).body == b"%d" % number
             began.clear()
-            process.stdin.write(b"R\n")
+            await talk.give(b"R\n")
             await asyncio.wait_for(began.wait(), 5)  # we have begun too, and the server has not answered yet
-        assert transport.opened_total == 1
-        await transport.aclose()
 
 
 async def test_a_server_that_wants_a_certificate_says_so() -> None:
