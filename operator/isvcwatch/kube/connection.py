@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 DEFAULT_KUBECONFIG: Final = Path.home() / ".kube" / "config"
 
 RENEWAL: Final = 60.0
-"""Seconds after which a kubeconfig's token file is read, or its plugin is run, again: as often as the client reads a pod's own token."""
+"""Seconds after which a token file is read, or a kubeconfig's plugin is run, again: as often as client-go does."""
 
 BEARER: Final = "BearerToken"
 """The key under which the client's configuration keeps its token."""
@@ -98,9 +98,10 @@ async def connect(kubeconfig: str = "", context: str = "") -> ApiConnection:
     named = kubeconfig or os.environ.get("KUBECONFIG", "")
     if not named and not context and "KUBERNETES_SERVICE_HOST" in os.environ:
         try:
-            kube_config.load_incluster_config(client_configuration=configuration)
+            await _load_pods_own(configuration)
         except (kube_config.ConfigException, OSError) as error:
             raise ConfigError(f"the pod's service account can't be used: {error}; mount its token, or name a --kubeconfig") from error
+        _renew(configuration, _load_pods_own)
         return ApiConnection(configuration)
     await _load_kubeconfig(configuration, named or str(DEFAULT_KUBECONFIG), context)
     return ApiConnection(configuration)
@@ -113,12 +114,22 @@ async def _load_kubeconfig(configuration: Configuration, path: str, context: str
     except (kube_config.ConfigException, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         which = f"context {context!r} of the kubeconfig {path}" if context else f"kubeconfig {path}"
         raise ConfigError(f"the {which} can't be used: {error}") from error
+    _renew(configuration, loader.load_and_set)
+
+
+async def _load_pods_own(configuration: Configuration) -> None:
+    # The client's own renewal would raise an error from inside a request where the token can't be read.
+    kube_config.load_incluster_config(client_configuration=configuration, try_refresh_token=False)
+
+
+def _renew(configuration: Configuration, load: Callable[[Configuration], Awaitable[None]]) -> None:
+    """Have the credentials that were loaded renewed from now on."""
     _strip(configuration)
-    configuration.refresh_api_key_hook = Renewal(loader.load_and_set)  # type: ignore[assignment]  # the client declares it as None
+    configuration.refresh_api_key_hook = Renewal(load)  # type: ignore[assignment]  # the client declares it as None
 
 
 class Renewal:
-    """Reads a kubeconfig's credentials again every `RENEWAL` seconds: the client reads them once, but a token may last only minutes."""
+    """Reads credentials again every `RENEWAL` seconds, since a token may last only minutes. What can't be read leaves the old ones."""
 
     def __init__(self, load: Callable[[Configuration], Awaitable[None]], clock: Callable[[], float] = time.monotonic) -> None:
         self._load = load

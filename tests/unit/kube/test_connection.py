@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import certifi
 import pytest
 import yaml
 from kubernetes.aio.client import Configuration
+from kubernetes.aio.config import incluster_config
+from structlog.testing import capture_logs
 
 from isvcwatch.kube.connection import RENEWAL, ApiConnection, Renewal, connect
 from isvcwatch.kube.errors import ConfigError
@@ -114,6 +118,33 @@ async def test_a_token_file_may_end_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("first\n")
     connection = await connect(with_token_file(kubeconfig(tmp_path, "http://127.0.0.1:2"), tmp_path / "token"))
     assert await sent(connection) == "Bearer first"
+    await connection.close()
+
+
+@pytest.mark.parametrize("trouble", ["empty", "gone"])
+async def test_a_pods_token_that_cannot_be_read_for_a_while_stays_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("first\n")
+    (tmp_path / "ca.crt").write_text(certifi.contents())
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "1")
+    now = time.monotonic()
+    connection = await connect()
+    assert await sent(connection) == "bearer first"
+    hook: Any = connection._configuration.refresh_api_key_hook
+    hook._clock = lambda: now
+    token.write_text("") if trouble == "empty" else token.unlink()
+    now += RENEWAL + 1
+    with capture_logs() as lines:
+        assert await sent(connection) == "bearer first"
+    assert [line["event"] for line in lines] == ["credentials_not_read"]
+    token.write_text("second\n")
+    now += RENEWAL + 1
+    assert await sent(connection) == "bearer second"
     await connection.close()
 
 
