@@ -15,6 +15,7 @@ from isvcwatch.client.transport.parser import LINE_ENDS
 if TYPE_CHECKING:
     from isvcwatch.client.transport.asks import Endpoint
     from isvcwatch.client.transport.parser import AnswerParser, Parsers
+    from isvcwatch.client.transport.secure import Pipes
 
 
 class Carried(Protocol):
@@ -38,6 +39,9 @@ class Owner(Protocol):
 
     parsers: Parsers
     """Parsers for the answers."""
+
+    pipes: Pipes
+    """Ways of the encrypted bytes of connections over TLS."""
 
     def free(self, connection: Connection) -> None:
         """Take a connection that can carry another exchange."""

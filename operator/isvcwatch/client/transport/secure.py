@@ -27,17 +27,27 @@ LITTLE: Final = 1024
 """Bytes that hold nearly every answer about health. Room for a whole record is far dearer to get."""
 
 
-class SecureConnection(Connection):
-    """One connection to an endpoint, over TLS.
+class Pipes:
+    """The two ways of encrypted bytes between connections and OpenSSL, which all connections of an owner share.
 
-    Between this object and the TCP connection, OpenSSL reads and writes encrypted bytes in memory.
+    Each is empty whenever the event loop is given control, so that no connection finds another one's bytes in it: what goes out is sent at
+    once, and OpenSSL takes all that has come in, the beginnings of records as well.
     """
+
+    __slots__ = ("incoming", "outgoing")
+
+    def __init__(self) -> None:
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+
+
+class SecureConnection(Connection):
+    """One connection to an endpoint, over TLS."""
 
     __slots__ = ("_error", "_incoming", "_outgoing", "_shaken", "_tls", "_unwritten")
 
     def __init__(self, endpoint: Endpoint, owner: Owner, context: ssl.SSLContext) -> None:
         super().__init__(endpoint, owner)
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._incoming, self._outgoing = owner.pipes.incoming, owner.pipes.outgoing
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=endpoint.host)
         self._shaken: asyncio.Future[None] | None = asyncio.get_running_loop().create_future()
         self._error: Exception | None = None
@@ -76,19 +86,20 @@ class SecureConnection(Connection):
         self._unwritten = content
 
     def _flush(self) -> None:
-        if self._wire is not None and self._outgoing.pending:
-            self._wire.write(self._outgoing.read())
+        if self._outgoing.pending:
+            encrypted = self._outgoing.read()
+            if self._wire is not None and not self._wire.is_closing():
+                self._wire.write(encrypted)
 
     def _go_on(self) -> None:
-        """Send what TLS itself has to say, and what had to wait for that."""
-        if self.usable:
-            self._flush()
-            if self._unwritten:
-                self._write(self._unwritten)
+        """Send what had to wait for bytes from the server."""
+        if self._unwritten and self.usable:
+            self._write(self._unwritten)
 
     def _fail(self, error: Exception) -> None:
         """Close since TLS has failed; `connection_lost` then tells the exchange."""
         self._error = error
+        self._incoming.read()
         self._flush()  # an alert tells the server why, if the event loop sends it at once
         self._hang_up()
 
@@ -97,13 +108,13 @@ class SecureConnection(Connection):
         try:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
-            self._flush()
+            pass
         except ssl.SSLError as error:
             self._fail(error)
             self._shake_ended()
         else:
-            self._flush()
             self._shake_ended()
+        self._flush()
 
     def _shake_ended(self) -> None:
         shaken, self._shaken = self._shaken, None
@@ -133,11 +144,14 @@ class SecureConnection(Connection):
                 if len(part) < size and not self._incoming.pending:
                     break
             else:  # the server says that no more comes
+                self._incoming.read()
                 then = self._hang_up
         except ssl.SSLWantReadError:  # part of a record has come, or what is TLS's own
             then = self._go_on
         except ssl.SSLError as error:
+            self._incoming.read()
             then = partial(self._fail, error)
+        self._flush()
         if parts:  # in one piece: what comes with an answer and is not part of it must not be taken for the next one
             super().data_received(b"".join(parts))
         if then is not None:

@@ -18,6 +18,7 @@ from isvcwatch.client.transport.names import Names
 from isvcwatch.client.transport.parser import Parsers
 from isvcwatch.client.transport.pool import Pool
 from isvcwatch.client.transport.riding import ride
+from isvcwatch.client.transport.secure import Pipes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -210,6 +211,7 @@ class Transport(httpx.AsyncBaseTransport):
         self.resets = resets
         self._most = most or max(descriptors() - RESERVED, RESERVED)
         self.parsers = Parsers()
+        self.pipes = Pipes()
         self._pool = Pool()
         self._open: set[Connection] = set()
         self._dialing = 0

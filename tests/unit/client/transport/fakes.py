@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from isvcwatch.client.transport.parser import Parsers
+from isvcwatch.client.transport.secure import Pipes
 
 if TYPE_CHECKING:
     from isvcwatch.client.transport.connection import Connection
@@ -36,6 +37,7 @@ class Owner:
     def __init__(self) -> None:
         self.freed: list[Connection] = []
         self.parsers = Parsers()
+        self.pipes = Pipes()
 
     def free(self, connection: Connection) -> None:
         self.freed.append(connection)

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 TLS = Path(__file__).parents[1] / "tls"
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+AFTER_THE_END = b"\x17\x03\x03\x00\x20" + bytes(32)
+"""What may come although the server has said that no more would."""
+
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 
 
@@ -69,9 +72,10 @@ class Exchange:
 class Peer:
     """The server's end of TLS, in memory."""
 
-    def __init__(self, connection: SecureConnection, wire: Wire, version: ssl.TLSVersion, cuts: Iterator[int]) -> None:
+    def __init__(self, connection: SecureConnection, wire: Wire, owner: Owner, version: ssl.TLSVersion, cuts: Iterator[int]) -> None:
         self._connection = connection
         self._wire = wire
+        self._pipes = owner.pipes
         self._cuts = cuts
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = server_context(version).wrap_bio(self._incoming, self._outgoing, server_side=True)
@@ -88,6 +92,7 @@ class Peer:
             length = next(self._cuts)
             self._connection.data_received(data[:length])
             data = data[length:]
+            assert self._pipes.incoming.pending == self._pipes.outgoing.pending == 0
 
     def shake(self) -> None:
         for _ in range(4):
@@ -97,10 +102,10 @@ class Peer:
             self.deliver()
 
 
-def connected(version: ssl.TLSVersion, cuts: Sequence[int]) -> tuple[SecureConnection, Peer, Wire, Owner]:
-    wire, owner, context = Wire(), Owner(), trusting()
+def connected(version: ssl.TLSVersion, cuts: Sequence[int], owner: Owner | None = None) -> tuple[SecureConnection, Peer, Wire, Owner]:
+    wire, owner, context = Wire(), owner or Owner(), trusting()
     connection = SecureConnection(Endpoint("localhost", 443, context, own_host=True), owner, context)
-    peer = Peer(connection, wire, version, itertools.cycle(cuts))
+    peer = Peer(connection, wire, owner, version, itertools.cycle(cuts))
     connection.connection_made(cast("asyncio.Transport", wire))
     peer.shake()
     connection.ready()
@@ -130,6 +135,48 @@ def test_the_outcome_does_not_depend_on_how_the_bytes_are_cut(version: ssl.TLSVe
             assert len(owner.freed) == number
         assert connection.usable
         assert not wire.closed
+
+    asyncio.run(converse())
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    turns=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 400)), max_size=60),
+    forged=st.none() | st.tuples(st.integers(0, 2), st.integers(0, 900)),
+    ends=st.sets(st.integers(0, 2)),
+)
+def test_connections_of_one_owner_do_not_mix(turns: list[tuple[int, int]], forged: tuple[int, int] | None, ends: set[int]) -> None:
+    """Their bytes go to OpenSSL and back by the same ways, in any order, and whatever becomes of one of them."""
+
+    async def converse() -> None:
+        owner = Owner()
+        bodies = [b"%d" % number * 700 for number in range(3)]
+        exchanges, connections, coming = [], [], []
+        for number, body in enumerate(bodies):
+            connection, peer, _, _ = connected(VERSIONS[number % 2], [33], owner)
+            connection.carry(REQUEST, exchange := Exchange(), 0)
+            peer.turn()
+            assert peer.tls.read(4096) == REQUEST
+            peer.tls.write(answer(body))
+            if number in ends:
+                with contextlib.suppress(ssl.SSLError):
+                    peer.tls.unwrap()
+            data = bytearray(peer._outgoing.read()) + (AFTER_THE_END if number in ends else b"")
+            if forged and forged[0] == number:
+                data[min(forged[1], 700)] ^= 1
+            exchanges.append(exchange)
+            connections.append(connection)
+            coming.append(bytes(data))
+        for number, length in [*turns, *((number, 10_000) for number in range(3))]:
+            connections[number].data_received(coming[number][:length])
+            coming[number] = coming[number][length:]
+            assert owner.pipes.incoming.pending == 0
+            assert owner.pipes.outgoing.pending == 0
+        for number, exchange in enumerate(exchanges):
+            if forged is None or forged[0] != number:
+                assert exchange.bodies == [bodies[number]]
+            else:
+                assert exchange.bodies == []
 
     asyncio.run(converse())
 
