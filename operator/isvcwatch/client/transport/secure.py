@@ -1,8 +1,8 @@
 """A connection over TLS, made for many short exchanges.
 
 The event loops' own TLS asks OpenSSL for 256 KiB at a time, and goes on until OpenSSL raises an error. Here an answer of one record is
-read by one call, and a connection takes less memory: a fifth less than on uvloop, and far less than on asyncio's loop, which keeps a buffer
-of 256 KiB for each.
+read by one call, and a connection takes less memory: a quarter less than on uvloop, and far less than on asyncio's loop, which keeps a
+buffer of 256 KiB for each.
 """
 
 from __future__ import annotations
