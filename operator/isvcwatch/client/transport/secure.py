@@ -99,7 +99,6 @@ class SecureConnection(Connection):
     def _fail(self, error: Exception) -> None:
         """Close since TLS has failed; `connection_lost` then tells the exchange."""
         self._error = error
-        self._incoming.read()
         self._flush()  # an alert tells the server why, if the event loop sends it at once
         self._hang_up()
 
@@ -110,6 +109,7 @@ class SecureConnection(Connection):
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError as error:
+            self._incoming.read()
             self._fail(error)
             self._shake_ended()
         else:

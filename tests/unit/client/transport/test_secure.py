@@ -181,6 +181,18 @@ def test_connections_of_one_owner_do_not_mix(turns: list[tuple[int, int]], forge
     asyncio.run(converse())
 
 
+async def test_a_handshake_that_fails_leaves_nothing_to_the_next_connection() -> None:
+    owner, context = Owner(), trusting()
+    refused = SecureConnection(Endpoint("localhost", 443, context, own_host=True), owner, context)
+    refused.connection_made(cast("asyncio.Transport", Wire()))
+    refused.data_received(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 9)
+    with pytest.raises(ssl.SSLError):
+        await refused.secured()
+    assert owner.pipes.incoming.pending == owner.pipes.outgoing.pending == 0
+    connection, *_ = connected(ssl.TLSVersion.TLSv1_3, [10_000], owner)
+    await connection.secured()
+
+
 @pytest.mark.parametrize("cut", [1, 7, 10_000])
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_a_body_without_a_length_ends_with_the_servers_end_of_tls(version: ssl.TLSVersion, cut: int) -> None:
