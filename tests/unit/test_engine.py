@@ -42,7 +42,7 @@ class Stage:
         return next((Status(c.status) for c in planned[1].conditions if c.type == "ModelReady"), None) if planned else None
 
     async def until(self, happened: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not happened():  # noqa: ASYNC110 -- all that can be seen from outside
                 await asyncio.sleep(0.01)
 

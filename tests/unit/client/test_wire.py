@@ -177,11 +177,13 @@ async def test_a_refused_connection_is_an_error() -> None:
             await client.is_server_live(wire.base_url)
 
 
-async def test_plain_http_on_a_tls_port_is_an_error_of_tls() -> None:
-    async with (
-        raw_server(ALIVE) as wire,
-        InferenceRESTClient(RESTConfig(retries=0, verify=ssl.create_default_context(), http2=True)) as client,
-    ):
-        server = client.is_server_live(wire.base_url.replace("http:", "https:"), timeout=0.3)
-        with pytest.raises((httpx.ConnectError, httpx.ConnectTimeout)):
-            await server
+async def test_a_plain_port_that_is_asked_for_tls_is_an_error_of_tls() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(http("400 Bad Request"))
+        await reader.read()
+        writer.close()
+
+    settings = RESTConfig(retries=0, verify=ssl.create_default_context(), http2=True)
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server, InferenceRESTClient(settings) as client:
+        with pytest.raises(httpx.ConnectError):
+            await client.is_server_live(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")

@@ -181,7 +181,7 @@ class World(RuleBasedStateMachine):
         assert recovered <= {key[0] for key, notice in self.told.items() if notice.reason is not EventReason.MODEL_RECOVERED}
 
 
-World.TestCase.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+World.TestCase.settings = settings(max_examples=150, stateful_step_count=25)
 TestWorld = World.TestCase
 
 

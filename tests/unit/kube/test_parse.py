@@ -331,7 +331,7 @@ runtimes = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(services, st.none() | runtimes)
 def test_nothing_shaped_like_a_service_makes_the_way_to_a_decision_fail(raw: Manifest, raw_runtime: Manifest | None) -> None:
     service = parse.inference_service(raw)

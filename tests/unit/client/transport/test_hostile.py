@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Script = Callable[["Wire"], Awaitable[None]]
 
 TIMEOUT = 0.3
+PATIENCE = 5.0  # of what is not to end by its timeout
 SCHEDULED = 1.0
 """Seconds that a busy machine may take to give the test its turn; what never ends takes longer than any of that."""
 HOST = "127.0.0.2"  # which the certificate does not name
@@ -121,7 +122,11 @@ async def serving(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIte
 
 
 async def outcome_of(
-    script: Script, scheme: str = "http", secured: ssl.SSLContext | None = None, trust: ssl.SSLContext | None = None
+    script: Script,
+    scheme: str = "http",
+    secured: ssl.SSLContext | None = None,
+    trust: ssl.SSLContext | None = None,
+    timeout: float = PATIENCE,  # noqa: ASYNC109 -- the exchange's
 ) -> tuple[Any, Server]:
     """What a GET comes to, and the server; asserts that it ends in time and leaves nothing open."""
     async with serving(script, secured) as server:
@@ -129,10 +134,10 @@ async def outcome_of(
         began = time.monotonic()
         result: Answer | WireError
         try:
-            result = await transport.get(f"{scheme}://{HOST}:{server.port}/v2/health/live", TIMEOUT)
+            result = await transport.get(f"{scheme}://{HOST}:{server.port}/v2/health/live", timeout)
         except WireError as error:
             result = error
-        assert time.monotonic() - began < TIMEOUT + SCHEDULED
+        assert time.monotonic() - began < timeout + SCHEDULED
         await transport.aclose()
         await asyncio.sleep(0.01)
         assert transport.open == 0
@@ -190,7 +195,7 @@ ENDLESS: dict[str, tuple[Script, type[WireError]]] = {
 
 @pytest.mark.parametrize(("script", "kind"), ENDLESS.values(), ids=ENDLESS)
 def test_what_never_ends_is_ended(run: Callable[..., Any], script: Script, kind: type[WireError]) -> None:
-    outcome, server = run(outcome_of(script))
+    outcome, server = run(outcome_of(script, timeout=TIMEOUT if issubclass(TimedOutError, kind) else PATIENCE))
     assert isinstance(outcome, kind), outcome
     assert outcome.phase is Phase.ANSWER
     assert server.sent < 64 * 1024 * 1024  # a kernel's buffers, not memory of ours: the bounds are asserted below
@@ -310,7 +315,7 @@ class TestTLS:
 
     @pytest.mark.parametrize("script", [answering(b""), closing(b"HTTP/1.1 400 Bad Request\r\n\r\n", reads=False)])
     def test_a_plain_port_speaks_no_tls(self, run: Callable[..., Any], script: Script) -> None:
-        outcome, _ = run(outcome_of(script, "https"))
+        outcome, _ = run(outcome_of(script, "https", timeout=TIMEOUT))
         assert isinstance(outcome, (TLSError, TimedOutError))
         assert outcome.phase is Phase.TLS
 
@@ -322,7 +327,7 @@ class TestTLS:
         async def script(wire: Wire) -> None:
             await wire.reader.read()
 
-        outcome, _ = run(outcome_of(script, "https"))
+        outcome, _ = run(outcome_of(script, "https", timeout=TIMEOUT))
         assert type(outcome) is TimedOutError
         assert outcome.phase is Phase.TLS
 

@@ -6,13 +6,14 @@ import asyncio
 import random
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 from isvcwatch.client import InferenceRESTClient, RESTConfig
+from tests.unit.clock import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,6 +27,7 @@ class Slow:
     under_way: int = 0
     most: int = 0
     takes: float = 0.05
+    free: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -34,6 +36,7 @@ class Slow:
                 self.under_way += 1
                 self.most = max(self.most, self.under_way)
                 await asyncio.sleep(self.takes)
+                await self.free.wait()
                 self.under_way -= 1
                 writer.write(OK)
         except (OSError, asyncio.IncompleteReadError):
@@ -45,6 +48,7 @@ class Slow:
 @asynccontextmanager
 async def slow(takes: float = 0.05) -> AsyncIterator[Slow]:
     server = Slow(takes=takes)
+    server.free.set()
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, backlog=256)
     server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     try:
@@ -81,9 +85,11 @@ async def test_cancelled_calls_leave_nothing_open_and_the_next_is_answered() -> 
 
 
 async def test_who_waits_too_long_for_a_turn_is_told_so() -> None:
-    async with slow(0.5) as server, InferenceRESTClient(RESTConfig(retries=0)) as client:
+    async with slow() as server, InferenceRESTClient(RESTConfig(retries=0)) as client:
+        server.free.clear()
         calls = [asyncio.create_task(client.is_model_ready(server.url, "m")) for _ in range(100)]
-        await asyncio.sleep(0.1)
+        await until(lambda: server.under_way == 100)
         with pytest.raises(httpx.PoolTimeout, match=r"no connection was free for http://.* within 0\.05 s"):
             await client.is_model_ready(server.url, "m", timeout=0.05)
+        server.free.set()
         assert await asyncio.gather(*calls) == [True] * 100

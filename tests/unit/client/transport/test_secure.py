@@ -112,7 +112,7 @@ def connected(version: ssl.TLSVersion, cuts: Sequence[int], owner: Owner | None 
     return connection, peer, wire, owner
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     version=st.sampled_from(VERSIONS),
     cuts=st.lists(st.integers(1, 4000), min_size=1, max_size=8),
@@ -139,7 +139,7 @@ def test_the_outcome_does_not_depend_on_how_the_bytes_are_cut(version: ssl.TLSVe
     asyncio.run(converse())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     turns=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 400)), max_size=60),
     forged=st.none() | st.tuples(st.integers(0, 2), st.integers(0, 900)),
