@@ -53,7 +53,7 @@ def verdicts(run: Run, first: Callable[[], None] = lambda: None, then: Callable[
         enough = time.monotonic() + BOUND + 1
         then()
         time.sleep(max(0.0, enough - time.monotonic()))
-        falls = part.ask(do="mark")["falls"]
+        falls = part.ask(do="mark", falls=True)["falls"]
     run.fleet.turn(Kind.HEALTHY, turned)
     by_server = {model.server: model for model in models}
     never = [server for server in turned if by_server[server].uid not in falls]

@@ -66,6 +66,11 @@ class Echo:
         self.complete: float | None = None
         self.falls: dict[str, float] = {}
 
+    def forget(self, uid: str) -> None:
+        """The service is gone."""
+        self.first_verdicts.discard(uid)
+        self.falls.pop(uid, None)
+
     def request_write(self, uid: str) -> None:
         """A write is asked for."""
         asyncio.get_running_loop().call_soon(self._write, uid, time.monotonic())
@@ -157,13 +162,14 @@ async def main() -> None:
     async def do(asked: dict[str, Any]) -> dict[str, Any]:
         for uid in asked.get("remove", ()):
             engine.fleet.feed(uid, Gone())
+            echo.forget(uid)
         for model in asked.get("set", ()):
             engine.fleet.feed(model["uid"], Seen(service(model)))
         if running.done():
             running.result()
         first = echo.complete - began if echo.complete else None
-        state = {"tasks": len(asyncio.all_tasks()), "first_verdict": first, "falls": echo.falls} | asdict(engine._numbers())  # noqa: SLF001 (a scrape would cost more than the rest)
-        return process_mark() | counting.mark() | state
+        state = {"tasks": len(asyncio.all_tasks()), "first_verdict": first} | asdict(engine._numbers())  # noqa: SLF001 (a scrape would cost more than the rest)
+        return process_mark() | counting.mark() | state | ({"falls": echo.falls} if asked.get("falls") else {})
 
     say({"asking": len(given["models"])})
     await answer(do)
