@@ -119,7 +119,7 @@ class TheirNetwork:
         self.asked: list[tuple[str, str]] = []
 
     def ask(self, url: str, *, own_host: bool, method: str = "GET", body: bytes = b"") -> Ask:
-        return asks.get(url, None, own_host=own_host, method=method, body=body)
+        return asks.get(url, None, asks.Endpoints(), own_host=own_host, method=method, body=body)
 
     def start(self, ask: Ask, timeout: float, done: Callable[[Answer | WireError], None], **_: object) -> asyncio.Handle:
         del timeout

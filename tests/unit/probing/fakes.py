@@ -53,9 +53,10 @@ class FakeTransport:
     open: list[FakeExchange] = field(default_factory=list)
     cancelled: int = 0
     most_open: int = 0
+    endpoints: asks.Endpoints = field(default_factory=asks.Endpoints)
 
     def ask(self, url: str, *, own_host: bool, method: str = "GET", body: bytes = b"") -> Ask:
-        return asks.get(url, None, own_host=own_host, method=method, body=body)
+        return asks.get(url, None, self.endpoints, own_host=own_host, method=method, body=body)
 
     def start(
         self,

@@ -2,32 +2,57 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 from isvcwatch.client.transport.errors import NameNotFoundError, Phase
 
 if TYPE_CHECKING:
     import ssl
 
+    from isvcwatch.client.transport.connection import Connection
+
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-class Endpoint(NamedTuple):
-    """The destination of a connection. Connections to equal endpoints are interchangeable.
+@dataclass(eq=False, slots=True, weakref_slot=True)
+class Endpoint:
+    """The destination of connections, which are interchangeable. There is one object for each of a transport's endpoints: see `Endpoints`.
 
     Attributes:
         host: a name or an IP address, without brackets.
         port: the TCP port.
-        tls: the TLS context of the connection; None for plain HTTP.
+        tls: the TLS context of the connections; None for plain HTTP.
         own_host: whether the host is the caller's own; the guard takes it into account.
+        free: the connections to it that are free, which the pool keeps here.
     """
 
     host: str
     port: int
     tls: ssl.SSLContext | None
     own_host: bool
+    free: list[Connection] = field(default_factory=list, repr=False)
+
+
+class Endpoints:
+    """Gives the same object for the same endpoint as long as anything refers to it.
+
+    So an endpoint needs no hash of its parts when it is asked, and none of its parts is looked at: at ten thousand endpoints these are in
+    no cache any more.
+    """
+
+    def __init__(self) -> None:
+        self._known: WeakValueDictionary[tuple[str, int, ssl.SSLContext | None, bool], Endpoint] = WeakValueDictionary()
+
+    def get(self, host: str, port: int, tls: ssl.SSLContext | None, *, own_host: bool) -> Endpoint:
+        """The endpoint."""
+        key = (host, port, tls, own_host)
+        endpoint = self._known.get(key)
+        if endpoint is None:
+            endpoint = self._known[key] = Endpoint(*key)
+        return endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +73,21 @@ class Ask:
 
 
 def get(
-    url: str, tls: ssl.SSLContext | None, *, own_host: bool, method: str = "GET", body: bytes = b"", user_agent: str = "isvcwatch"
+    url: str,
+    tls: ssl.SSLContext | None,
+    endpoints: Endpoints,
+    *,
+    own_host: bool,
+    method: str = "GET",
+    body: bytes = b"",
+    user_agent: str = "isvcwatch",
 ) -> Ask:
     """Prepare a request that may be sent more than once and on a kept connection. It never asks for a compressed answer.
 
     Args:
         url: http or https, escaped, without credentials and fragment.
         tls: the TLS context for an https URL; None for http.
+        endpoints: knows the endpoints of those who send it.
         own_host: whether the host is the caller's own; the guard takes it into account.
         method: a method that changes nothing on the server, since the request may be sent twice.
         body: a JSON body; empty for none.
@@ -66,7 +99,7 @@ def get(
     if not url.isascii() or any(c <= " " for c in url):
         raise NameNotFoundError("its host is not a name that can be looked up: write it in ASCII", Phase.NAME)
     parts = urlsplit(url)
-    endpoint = Endpoint(parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme], tls, own_host)
+    endpoint = endpoints.get(parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme], tls, own_host=own_host)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     lines = [
         f"{method} {path} HTTP/1.1",

@@ -1,9 +1,8 @@
-"""Keeps free connections. The latest used one is taken first, and none is used beyond its age."""
+"""Keeps connections. The latest used of those that are free is taken first, and none is used beyond its age."""
 
 from __future__ import annotations
 
 from collections import deque
-from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -19,23 +18,29 @@ RECENT: Final = 1024
 
 
 class Pool:
-    """Holds free connections by endpoint.
+    """Holds the open connections, and at each endpoint those to it that are free.
 
-    A connection is taken and given back at every probe, so this is kept to what touches nothing but the connection itself: with an
-    order of all connections by their latest use, each probe would touch its neighbours in that order, which are in no cache any more.
+    A connection is taken and given back at every probe, so this is kept to what touches nothing but the endpoint and the connection: with
+    an order of all connections by their latest use, or a table of endpoints, each probe would touch parts of it that are in no cache.
+
+    Attributes:
+        open: all connections, in use or free.
     """
 
     def __init__(self) -> None:
-        self._free: dict[Endpoint, list[Connection]] = {}
+        self.open: set[Connection] = set()
         self._recent: deque[Connection] = deque(maxlen=RECENT)
         self._sweep_at = 0.0
 
-    def __len__(self) -> int:
-        return sum(map(len, self._free.values()))
+    @property
+    def free(self) -> int:
+        """How many connections are free."""
+        return sum(connection.free for connection in self.open)
 
-    def take(self, endpoint: Endpoint, now: float) -> Connection | None:
+    @staticmethod
+    def take(endpoint: Endpoint, now: float) -> Connection | None:
         """Take a free connection to the endpoint that is young enough, and close those that are too old."""
-        free = self._free.get(endpoint)
+        free = endpoint.free
         while free:
             connection = free.pop()
             connection.free = False
@@ -47,24 +52,18 @@ class Pool:
     def give(self, connection: Connection, now: float) -> None:
         """Take in a connection that has become free."""
         connection.free, connection.swept = True, False
-        free = self._free.get(connection.endpoint)
-        if free is None:
-            free = self._free[connection.endpoint] = []
-        free.append(connection)
+        connection.endpoint.free.append(connection)
         self._recent.append(connection)
         if now >= self._sweep_at:
             self._sweep_at = now + SWEEP
             self._sweep()
 
     def drop(self, connection: Connection) -> None:
-        """Forget a connection that has closed, whether it was free or not."""
-        free = self._free.get(connection.endpoint)
-        if free is not None:
-            if connection.free:
-                connection.free = False
-                free.remove(connection)
-            if not free:
-                del self._free[connection.endpoint]
+        """Forget a connection that has closed, or is about to, whether it was free or not."""
+        self.open.discard(connection)
+        if connection.free:
+            connection.free = False
+            connection.endpoint.free.remove(connection)
 
     def shed(self, count: int) -> int:
         """Close at most `count` free connections to make room, the latest used first; return how many.
@@ -79,16 +78,22 @@ class Pool:
             self._close(connection)
         return count
 
+    def clear(self) -> None:
+        """Forget all connections."""
+        for connection in list(self.open):
+            self.drop(connection)
+        self._recent.clear()
+
     def _latest(self) -> Connection | None:
         """The latest used connection that is free; any that is free if all of the latest have been taken again or closed."""
         while self._recent:
             connection = self._recent.pop()
             if connection.free:
                 return connection
-        return next(chain.from_iterable(reversed(self._free.values())), None)
+        return next((connection for connection in self.open if connection.free), None)
 
     def _sweep(self) -> None:
-        for connection in list(chain.from_iterable(self._free.values())):
+        for connection in [connection for connection in self.open if connection.free]:
             if connection.swept:
                 self._close(connection)
             else:

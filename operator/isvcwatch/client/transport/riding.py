@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import httpx
 
 from isvcwatch.client.transport import errors
-from isvcwatch.client.transport.asks import DEFAULT_PORTS, Endpoint
+from isvcwatch.client.transport.asks import DEFAULT_PORTS
 from isvcwatch.client.transport.errors import Phase, WireError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from isvcwatch.client.transport.asks import Endpoint
     from isvcwatch.client.transport.connection import Connection
     from isvcwatch.client.transport.parser import AnswerParser
     from isvcwatch.client.transport.transport import Transport
@@ -172,7 +173,7 @@ def _endpoint(transport: Transport, request: httpx.Request) -> Endpoint:
     if url.scheme not in DEFAULT_PORTS:
         raise httpx.UnsupportedProtocol(f"Request URL has an unsupported protocol '{url.scheme}://'.", request=request)
     tls = transport.tls if url.scheme == "https" else None
-    return Endpoint(url.raw_host.decode("ascii").strip("[]"), url.port or DEFAULT_PORTS[url.scheme], tls, own_host=True)
+    return transport.endpoints.get(url.raw_host.decode("ascii").strip("[]"), url.port or DEFAULT_PORTS[url.scheme], tls, own_host=True)
 
 
 def _payload(request: httpx.Request, body: bytes) -> bytes:

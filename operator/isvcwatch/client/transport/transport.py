@@ -188,6 +188,7 @@ class Transport(httpx.AsyncBaseTransport):
         most: the number of connections from which on a free one is closed for each new one; by default as many as descriptors allow.
 
     Attributes:
+        endpoints: the endpoints that it knows.
         opened_total: how many connections were made so far.
         reused_total: how many exchanges used a kept connection.
     """
@@ -212,8 +213,8 @@ class Transport(httpx.AsyncBaseTransport):
         self._most = most or max(descriptors() - RESERVED, RESERVED)
         self.parsers = Parsers()
         self.pipes = Pipes()
+        self.endpoints = asks.Endpoints()
         self._pool = Pool()
-        self._open: set[Connection] = set()
         self._dialing = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self.opened_total = 0
@@ -234,7 +235,7 @@ class Transport(httpx.AsyncBaseTransport):
     @property
     def open(self) -> int:
         """How many connections are open, in use or free."""
-        return len(self._open)
+        return len(self._pool.open)
 
     @property
     def tls(self) -> ssl.SSLContext:
@@ -257,7 +258,7 @@ class Transport(httpx.AsyncBaseTransport):
             NameNotFoundError: the URL's host is not ASCII.
         """
         secure = url.startswith("https:")
-        return asks.get(url, (tls or self.tls) if secure else None, own_host=own_host, method=method, body=body)
+        return asks.get(url, (tls or self.tls) if secure else None, self.endpoints, own_host=own_host, method=method, body=body)
 
     def start(
         self, ask: Ask, timeout: float, done: Done, *, doubt_after: float = math.inf, doubt: Callable[[], None] | None = None
@@ -308,7 +309,7 @@ class Transport(httpx.AsyncBaseTransport):
         """Close every connection, including the busy ones."""
         if self._loop is not asyncio.get_running_loop() and self._loop is not None and self._loop.is_closed():
             self._move(asyncio.get_running_loop())
-        for connection in list(self._open):
+        for connection in list(self._pool.open):
             connection.abort()
         self._names.close()
         self.parsers.release()
@@ -321,13 +322,12 @@ class Transport(httpx.AsyncBaseTransport):
         self._loop = loop
         if left is None:
             return
-        for connection in list(self._open):
+        for connection in list(self._pool.open):
             if left.is_closed():
                 connection.abandon()
             else:
                 connection.abort()
-        self._open.clear()
-        self._pool = Pool()
+        self._pool.clear()
         self._names.moved()
 
     # Methods that exchanges call.
@@ -345,7 +345,7 @@ class Transport(httpx.AsyncBaseTransport):
         Raises:
             WireError: no connection could be made; the error says why.
         """
-        if len(self._open) + self._dialing >= self._most:
+        if len(self._pool.open) + self._dialing >= self._most:
             self._pool.shed(1)
         self._dialing += 1
         try:
@@ -357,7 +357,7 @@ class Transport(httpx.AsyncBaseTransport):
             connection = await self._dialer.dial(endpoint, self, deadline, reached)
         finally:
             self._dialing -= 1
-        self._open.add(connection)
+        self._pool.open.add(connection)
         self.opened_total += 1
         connection.expires = self.loop.time() + self._max_age * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 -- jitter
         return connection
@@ -366,15 +366,13 @@ class Transport(httpx.AsyncBaseTransport):
 
     def free(self, connection: Connection) -> None:
         """Keep a connection that can carry another exchange."""
-        if len(self._open) > self._most:
-            self._open.discard(
-                connection
-            )  # its close is reported only in the loop's next turn, so that all connections freed in this turn would be closed too
+        if len(self._pool.open) > self._most:
+            # Its close is reported only in the loop's next turn. If it counted until then, all that are freed in this turn would be closed.
+            self._pool.drop(connection)
             connection.abort()
         else:
             self._pool.give(connection, self.loop.time())
 
     def closed(self, connection: Connection) -> None:
         """Forget a connection that has closed."""
-        self._open.discard(connection)
         self._pool.drop(connection)

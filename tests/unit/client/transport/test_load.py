@@ -80,7 +80,7 @@ async def test_cancelled_calls_leave_nothing_open_and_the_next_is_answered() -> 
         await asyncio.sleep(0.05)
         assert client._sender._ways is not None
         own = client._sender._ways.own
-        assert own.open == len(own._pool)
+        assert own.open == own._pool.free
     assert own.open == 0
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from isvcwatch.client.transport.asks import Endpoint
+from isvcwatch.client.transport.asks import Endpoint, Endpoints
 from isvcwatch.client.transport.connection import Connection
 from isvcwatch.client.transport.pool import RECENT, SWEEP, Pool
 from tests.unit.client.transport.fakes import Owner, Wire
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 NOW = 1000.0
 
 
-def opened(port: int = 80, expires: float = NOW + 60) -> Connection:
-    connection = Connection(Endpoint("server", port, None, own_host=True), Owner())
+def opened(pool: Pool, endpoint: Endpoint | None = None, expires: float = NOW + 60) -> Connection:
+    connection = Connection(endpoint or Endpoint("server", 80, None, own_host=True), Owner())
+    pool.open.add(connection)
     connection.connection_made(cast("asyncio.Transport", Wire()))
     connection.ready()
     connection.expires = expires
@@ -32,38 +33,42 @@ def given(pool: Pool, *connections: Connection, now: float = NOW) -> None:
 
 def test_the_latest_used_is_taken_first_and_none_beyond_its_age() -> None:
     pool = Pool()
-    first, second, old = opened(), opened(), opened(expires=NOW + 1)
-    given(pool, first, second, old)
+    first = opened(pool)
     endpoint = first.endpoint
+    second, old = opened(pool, endpoint), opened(pool, endpoint, NOW + 1)
+    given(pool, first, second, old)
     assert [pool.take(endpoint, NOW + 2) for _ in range(3)] == [second, first, None]
     assert not old.usable
-    assert len(pool) == 0
+    assert pool.free == 0
 
 
 def test_one_that_has_closed_is_not_taken() -> None:
     pool = Pool()
-    closed, well = opened(), opened()
+    closed = opened(pool)
+    well = opened(pool, closed.endpoint)
     given(pool, well, closed)
     pool.drop(closed)
     closed.abort()
     assert pool.take(well.endpoint, NOW) is well
     pool.drop(well)  # closed while it was in use
-    assert pool._free == {}
+    assert well.endpoint.free == []
+    assert pool.open == set()
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_one_of_several_closes(place: int) -> None:
     pool = Pool()
-    several = [opened(), opened(), opened()]
+    endpoint = Endpoint("server", 80, None, own_host=True)
+    several = [opened(pool, endpoint) for _ in range(3)]
     given(pool, *several)
     pool.drop(several.pop(place))
-    assert len(pool) == 2
+    assert pool.free == 2
     assert [pool.take(several[0].endpoint, NOW) for _ in range(3)] == [several[1], several[0], None]
 
 
 def test_what_is_free_from_one_sweep_to_the_next_is_closed() -> None:
     pool = Pool()
-    idle, used = opened(1), opened(2)
+    idle, used = opened(pool), opened(pool)
     given(pool, used, idle)
     for sweep in range(1, 4):
         now = NOW + sweep * (SWEEP + 1)
@@ -73,12 +78,12 @@ def test_what_is_free_from_one_sweep_to_the_next_is_closed() -> None:
         pool.give(used, now)
         assert idle.usable is (sweep < 2)
     assert used.usable
-    assert len(pool) == 1
+    assert pool.free == 1
 
 
 def test_the_latest_used_makes_room() -> None:
     pool = Pool()
-    connections = [opened(port) for port in range(5)]
+    connections = [opened(pool) for _ in range(5)]
     given(pool, *connections)
     in_use = pool.take(connections[4].endpoint, NOW)
     assert in_use is not None
@@ -88,8 +93,18 @@ def test_the_latest_used_makes_room() -> None:
 
 def test_room_is_made_of_all_that_are_free() -> None:
     pool = Pool()
-    connections = [opened(port) for port in range(RECENT + 20)]
+    connections = [opened(pool) for _ in range(RECENT + 20)]
     given(pool, *connections)
     assert pool.shed(len(connections) + 5) == len(connections)
     assert not any(connection.usable for connection in connections)
-    assert len(pool) == 0
+    assert pool.free == 0
+
+
+def test_an_endpoint_is_the_same_object_as_long_as_it_is_needed() -> None:
+    endpoints = Endpoints()
+    one = endpoints.get("server", 80, None, own_host=True)
+    assert endpoints.get("server", 80, None, own_host=True) is one
+    others = [endpoints.get("server", 81, None, own_host=True), endpoints.get("server", 80, None, own_host=False)]
+    assert one not in others
+    del one, others
+    assert len(endpoints._known) == 0
