@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from isvcwatch.client.protocols import Answer
-    from isvcwatch.client.transport import WireError
+    from isvcwatch.client.transport import Ask, WireError
     from isvcwatch.core.health import Round
     from isvcwatch.core.targets import Target
 
@@ -325,6 +325,33 @@ class TestOthers:
         assert len(on.starts("crashes")) == 3
         assert len(on.starts("a")) == 3
         assert {(line["event"], line["name"]) for line in lines} == {("round_crashed", "iris")}
+
+    async def test_a_crash_in_preparing_the_requests_is_told_each_time_and_ends_no_other_round(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with stage() as on:
+            prepare = on.wire.ask
+
+            def ask(url: str, *, own_host: bool, method: str = "GET", body: bytes = b"") -> Ask:
+                if "crashes" in url:
+                    raise RuntimeError("a bug")
+                return prepare(url, own_host=own_host, method=method, body=body)
+
+            monkeypatch.setattr(on.wire, "ask", ask)
+            with capture_logs() as lines:
+                on.set("crashes")
+                on.set("a")
+                await asyncio.sleep(3 * PERIOD)
+            assert on.health["crashes"].model_ready.latest is not None
+        assert len(on.starts("a")) == 3
+        assert {line["event"] for line in lines} == {"probe_crashed"}
+
+    async def test_requests_are_prepared_when_they_are_first_due(self) -> None:
+        async with stage() as on:
+            on.set("a")
+            assert len(on.wire.endpoints._known) == 0
+            await asyncio.sleep(PERIOD)
+            assert len(on.wire.endpoints._known) == 1
 
     async def test_what_has_piled_up_is_worked_off_in_turns(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(scheduling_module, "MOST_AT_ONCE", 1)
