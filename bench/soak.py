@@ -41,11 +41,13 @@ KINDS: Final = (Kind.HEALTHY, Kind.HEALTHY, Kind.FAILING, Kind.HANGING, Kind.SLO
 SICK: Final = 500
 """Servers among which those are that are not healthy: the others are, all the time."""
 
-WARM: Final = 0.25
-"""Of the samples, left out of the slope: pools and caches fill, and collections of garbage find their rhythm."""
+WARM: Final = 300.0
+"""Seconds left out of the slope, or a quarter of a longer run, or half of a shorter one: pools and caches fill, and the heap finds its
+shape. In these minutes as much is in use at the end as at the start (930,000 blocks after a collection), but spread over more pages."""
 
-FLAT: Final = 2.0
-"""MiB of RSS more at the end than at the start, by the line through the samples, that are no leak: the heap's own unrest."""
+FLAT: Final = 4.0
+"""MiB of RSS more at the end than at the start, by the line through the samples, that are no leak: the heap grows by whole MiB. A hundred
+bytes kept of each probe would be six MiB a minute, of each change of a target more than one."""
 
 MOST_FILES: Final = SERVERS + 3 * SICK
 """Files that are no leak: a connection to each server, also of targets that went lately, and three more to one that is sick."""
@@ -110,14 +112,16 @@ def main() -> int:
 
 
 def _sample(mark: dict[str, Any], began: float) -> dict[str, Any]:
-    """RSS in KiB; CPU in seconds."""
-    kept = ("rss", "files", "tasks", "connections", "in_flight", "answered", "failed", "discarded", "cpu")
+    """RSS in KiB; blocks of memory that Python has handed out; CPU in seconds."""
+    kept = ("rss", "files", "tasks", "blocks", "connections", "in_flight", "answered", "failed", "discarded", "cpu")
     return {"seconds": round(time.monotonic() - began, 1)} | {name: mark[name] for name in kept}
 
 
 def judge(samples: list[dict[str, Any]]) -> dict[str, Any]:
     """Whether memory is flat, and open files and tasks stay bounded; while connections are opened there are more tasks, which then end."""
-    steady = samples[int(len(samples) * WARM) :]
+    whole = samples[-1]["seconds"]
+    warm = min(max(WARM, whole / 4), whole / 2)
+    steady = [sample for sample in samples if sample["seconds"] >= warm]
     times = [sample["seconds"] for sample in steady]
     slope = statistics.linear_regression(times, [sample["rss"] / 1024 for sample in steady]).slope
     grown = slope * (times[-1] - times[0])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import sys
 import time
 from array import array
 from dataclasses import asdict, replace
@@ -168,7 +169,7 @@ async def main() -> None:
         if running.done():
             running.result()
         first = echo.complete - began if echo.complete else None
-        state = {"tasks": len(asyncio.all_tasks()), "first_verdict": first} | asdict(engine._numbers())  # noqa: SLF001 (a scrape would cost more than the rest)
+        state = {"tasks": len(asyncio.all_tasks()), "blocks": sys.getallocatedblocks(), "first_verdict": first} | asdict(engine._numbers())  # noqa: SLF001 (a scrape would cost more than the rest)
         return process_mark() | counting.mark() | state | ({"falls": echo.falls} if asked.get("falls") else {})
 
     say({"asking": len(given["models"])})

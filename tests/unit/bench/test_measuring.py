@@ -61,7 +61,7 @@ def test_a_soak_with_unrest_alone_is_flat() -> None:
 
 
 def test_a_soak_that_grows_is_not_flat() -> None:
-    assert judge(samples(growth=10))["flat"] is False
+    assert judge(samples(growth=20))["flat"] is False
 
 
 def test_a_soak_that_keeps_files_or_tasks_leaks() -> None:
