@@ -93,10 +93,10 @@ class Operator:
         pod = Regarding("v1", "Pod", *settings.pod) if settings.pod else None
         self._own_events = OwnEvents(self._events, pod)
         fleet = self._engine.fleet
-        self._vigils = (
-            Vigil(Reach(*connection.endpoint()), lambda reached: fleet.network_checked(reached=reached)),
-            Vigil(Lookups(), lambda found: fleet.names_checked(found=found)),
-        )
+        self._vigils = {
+            "reach": Vigil(Reach(*connection.endpoint()), lambda reached: fleet.network_checked(reached=reached)),
+            "lookups": Vigil(Lookups(), lambda found: fleet.names_checked(found=found)),
+        }
         self._preflight = Preflight(api, self._store, settings.namespaces)
         self._watch = Watch(connection, self._store, settings.namespaces, metrics)
         self._resync = Resync(api, self._store, settings.namespaces, metrics, settings.resync)
@@ -116,7 +116,7 @@ class Operator:
         _end_by_signal(stop)
         try:
             parts = {"engine": self._engine.run(), "queue": self._queue.run(), "events": self._events.run()}
-            parts |= {f"vigil-{number}": vigil.run() for number, vigil in enumerate(self._vigils)}
+            parts |= {name: vigil.run() for name, vigil in self._vigils.items()}
             async with _running(**parts) as tasks:
                 for task in tasks:
                     task.add_done_callback(functools.partial(self._part_ended, stop=stop))
@@ -146,7 +146,7 @@ class Operator:
             self._engine.fleet.feed(uid, happened)
 
     def _check_network(self) -> None:
-        for vigil in self._vigils:
+        for vigil in self._vigils.values():
             vigil.look()
 
     def _tell_of_itself(self, edge: Edge) -> None:

@@ -8,7 +8,10 @@ import errno
 import socket
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
+
+import structlog
 
 from isvcwatch.client.transport import WireError
 from isvcwatch.client.transport.names import system_lookup
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 
     Check = Callable[[], Awaitable[bool]]
     """Returns whether what it checks is well."""
+
+log = structlog.get_logger(__name__)
 
 TIMEOUT: Final = 2.0
 """Seconds for a check: as long as a model is given by default, so that the check ends before its model is accused."""
@@ -49,6 +54,7 @@ class Vigil:
         self._asked = asyncio.Event()
         self._asked.set()
         self._armed = False
+        self._failing = False
 
     def look(self) -> None:
         """Check soon."""
@@ -61,19 +67,24 @@ class Vigil:
             self._asked.clear()
             began = time.monotonic()
             well = await self._is_well()
-            self._armed = self._armed or well
-            if self._armed:
+            self._armed = self._armed or well is True
+            if self._armed and well is not None:
+                self._failing = not well
                 self._checked(well)
-                if not well:
-                    self._asked.set()
+            if self._failing:
+                self._asked.set()
             await asyncio.sleep(max(APART - (time.monotonic() - began), 0.0))
 
-    async def _is_well(self) -> bool:
+    async def _is_well(self) -> bool | None:
+        """Whether the check has succeeded; None if it could not be made, by a bug or for want of a thread, which says nothing."""
         try:
             async with asyncio.timeout(TIMEOUT):
                 return await self._check()
         except TimeoutError:
             return False
+        except Exception:  # must not end the watcher
+            log.exception("check_crashed")
+            return None
 
 
 class Reach:
@@ -120,17 +131,20 @@ class Lookups:
         """Whether it has an address. Waits for the lookup before, where that still hangs."""
         if self._found is None or self._found.done():
             loop = asyncio.get_running_loop()
-            self._found = loop.create_future()
-            threading.Thread(target=self._work, args=(loop, self._found), name="vigil", daemon=True).start()
+            found: asyncio.Future[bool] = loop.create_future()
+            threading.Thread(target=self._work, args=(loop, found), name="vigil", daemon=True).start()
+            self._found = found
         return await asyncio.shield(self._found)
 
     def _work(self, loop: asyncio.AbstractEventLoop, found: asyncio.Future[bool]) -> None:
         try:
-            well = bool(self._look_up(self._name))
+            end = partial(found.set_result, bool(self._look_up(self._name)))
         except WireError:
-            well = False
+            end = partial(found.set_result, False)
+        except Exception as error:  # noqa: BLE001 -- passed on
+            end = partial(found.set_exception, error)
         with contextlib.suppress(RuntimeError):  # raised if the loop is closed, so that nobody waits any more
-            loop.call_soon_threadsafe(lambda: None if found.done() else found.set_result(well))
+            loop.call_soon_threadsafe(lambda: None if found.done() else end())
 
 
 async def _connect(host: str, port: int) -> None:

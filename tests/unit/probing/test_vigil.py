@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
-from isvcwatch.client.transport import NameNotFoundError, ResolverError, WireError
+from isvcwatch.client.transport import NameNotFoundError, ResolverError
 from isvcwatch.probing.vigil import APART, TIMEOUT, Lookups, Reach, Vigil
 
 if TYPE_CHECKING:
@@ -104,6 +105,26 @@ async def test_what_was_never_reached_proves_nothing() -> None:
         assert stage.found == []
 
 
+@pytest.mark.parametrize("before", [None, NO_WAY])
+async def test_a_check_that_crashes_says_nothing_and_ends_nothing(before: Exception | None) -> None:
+    with capture_logs() as lines:
+        async with keeping() as stage:
+            stage.trouble = before
+            stage.vigil.look()
+            await asyncio.sleep(APART + 0.5)
+            said = stage.found.copy()
+            stage.trouble = RuntimeError("a bug")
+            stage.vigil.look()
+            await asyncio.sleep(2 * APART)
+            assert stage.found[len(said) :] in ([], [False])  # one that was under way
+            stage.trouble = None
+            if before is None:
+                stage.vigil.look()
+            await asyncio.sleep(2 * APART)
+            assert stage.found[-1] is True
+    assert {line["event"] for line in lines} == {"check_crashed"}
+
+
 async def test_a_real_connection_is_made_and_closed() -> None:
     closed = asyncio.Event()
 
@@ -128,14 +149,14 @@ class Resolver:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
-        self.found: list[str] | WireError = ["10.96.0.1"]
+        self.found: list[str] | Exception = ["10.96.0.1"]
         self.free = threading.Event()
         self.free.set()
 
     def __call__(self, name: str) -> list[str]:
         self.asked.append(name)
         self.free.wait(10)
-        if isinstance(self.found, WireError):
+        if isinstance(self.found, Exception):
             raise self.found
         return self.found
 
@@ -165,3 +186,21 @@ class TestLookups:
         resolver.free.set()
         assert await waiting is True
         assert len(resolver.asked) == 1
+
+    async def test_a_lookup_that_crashes_or_has_no_thread_does_not_hold_up_the_next(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        resolver = Resolver()
+        lookups = Lookups(look_up=resolver)
+        async with asyncio.timeout(5):
+            resolver.found = RuntimeError("a bug")
+            with pytest.raises(RuntimeError, match="a bug"):
+                await lookups()
+            with monkeypatch.context() as patched:
+                patched.setattr(threading.Thread, "start", no_thread)
+                with pytest.raises(RuntimeError, match="can't start new thread"):
+                    await lookups()
+            resolver.found = ["10.96.0.1"]
+            assert await lookups() is True
+
+
+def no_thread(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
