@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
-from isvcwatch.client.transport.errors import NameNotFoundError, Phase, ResolverError, WireError
+from isvcwatch.client.transport.errors import ExhaustedError, NameNotFoundError, Phase, ResolverError, WireError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,9 +148,10 @@ class Names:
             with contextlib.suppress(RuntimeError):  # raised if the loop is closed, so that nobody waits any more
                 loop.call_soon_threadsafe(self._arrived, host, entry, found)
 
-        if not (self._own if own else self._others).do(party_of(host, own=own), work):
-            hung = ResolverError("too many names wait to be looked up: the resolver hangs", Phase.NAME)
-            loop.call_soon(self._arrived, host, entry, hung)
+        try:
+            (self._own if own else self._others).do(party_of(host, own=own), work)
+        except WireError as error:
+            loop.call_soon(self._arrived, host, entry, error)
 
     def _arrived(self, host: str, entry: _Known, found: tuple[str, ...] | WireError) -> None:
         now = self._clock()
@@ -193,19 +194,30 @@ class _Threads:
         self._waiting = self._threads = self._idle = 0
         self._closed = False
 
-    def do(self, party: str, work: Callable[[], None]) -> bool:
-        """Have a party's work done soon; False where too much waits already."""
+    def do(self, party: str, work: Callable[[], None]) -> None:
+        """Have a party's work done soon.
+
+        Raises:
+            ResolverError: too much waits already.
+            ExhaustedError: the system gives us no thread, and there is none yet.
+        """
         with self._changed:
             if self._waiting >= WAITING:
-                return False
+                raise ResolverError("too many names wait to be looked up: the resolver hangs", Phase.NAME)
+            if self._waiting >= self._idle and self._threads < self._most:  # those that are idle have enough to do
+                self._begin_thread()
             self._waiting += 1
             self._lanes.setdefault(party, deque()).append(work)
-            if self._idle:
-                self._changed.notify()
-            elif self._threads < self._most:
-                self._threads += 1
-                threading.Thread(target=self._run, name=f"names-{self._threads}", daemon=True).start()
-        return True
+            self._changed.notify()
+
+    def _begin_thread(self) -> None:
+        try:
+            threading.Thread(target=self._run, name=f"names-{self._threads + 1}", daemon=True).start()
+        except RuntimeError as error:
+            if not self._threads:
+                raise ExhaustedError(f"out of local resources: {error}", Phase.NAME) from error
+        else:
+            self._threads += 1
 
     def close(self) -> None:
         with self._changed:

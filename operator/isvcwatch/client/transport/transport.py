@@ -350,8 +350,8 @@ class Transport(httpx.AsyncBaseTransport):
         self._dialing += 1
         try:
             connection = await self._dialer.dial(endpoint, self, deadline, reached)
-        except errors.ExhaustedError:  # other parts of the process use more descriptors than were reserved for them
-            if not self._pool.shed(SHED):
+        except errors.ExhaustedError as error:  # other parts of the process use more descriptors than were reserved for them
+            if error.phase is Phase.NAME or not self._pool.shed(SHED):
                 raise
             await asyncio.sleep(0)
             connection = await self._dialer.dial(endpoint, self, deadline, reached)

@@ -331,6 +331,43 @@ class TestNames:
             assert {type(outcome) for outcome in await waiting} == {ResolverError}
             hung.set()
 
+    async def test_a_name_does_not_wait_for_one_that_hangs_while_there_is_room_for_a_thread(self) -> None:
+        hung = threading.Event()
+
+        def lookup(host: str) -> list[str]:
+            if host.startswith("hangs"):
+                hung.wait(5)
+            return ["127.0.0.1"]
+
+        names = Names(lookup)
+        assert await names.addresses("first.one.svc") == ("127.0.0.1",)  # its thread is idle now, or soon
+        await asyncio.sleep(0.05)
+        hanging, second = (asyncio.ensure_future(names.addresses(host)) for host in ("hangs.two.svc", "second.one.svc"))
+        async with asyncio.timeout(3):
+            assert await second == ("127.0.0.1",)
+        assert not hanging.done()
+        hung.set()
+        await hanging
+        names.close()
+
+    async def test_where_no_thread_can_be_had_that_is_our_own_trouble_and_passes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        now = [0.0]
+
+        def no_thread(_: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        names = Names(lambda _: ["127.0.0.1"], lambda: now[0])
+        async with serving() as server, carrying(Transport(names=names)) as transport:
+            await transport.get(server.url, 1)
+            named = f"http://iris.models.svc:{server.port}/"
+            with monkeypatch.context() as patched:
+                patched.setattr(threading.Thread, "start", no_thread)
+                with pytest.raises(ExhaustedError, match="out of local resources: can't start new thread"):
+                    await transport.get(named, 1)
+            assert transport.open == 1  # closing connections gives no thread
+            now[0] = 60.0
+            assert (await transport.get(named, 1)).status == 200
+
     async def test_a_slow_lookup_is_the_resolvers_trouble_and_serves_the_next_exchange(self) -> None:
         free = threading.Event()
         asked: list[str] = []
