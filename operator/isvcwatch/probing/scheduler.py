@@ -395,7 +395,8 @@ class Scheduler:
         down = now - entry.down_since if entry.down_since is not None else 0.0
         entry.health = health
         entry.steady = pace.is_steady(health)
-        self._plan(entry).unsure = pace.is_unsure(health, policy, down)
+        if entry.plan is not None:
+            entry.plan.unsure = pace.is_unsure(health, policy, down)
         entry.silence_tells = pace.silence_tells(health, policy)
         delay = policy.period if self.calm else pace.delay(health, policy, down)
         self._put(entry, _next_beat(entry, now) if delay == policy.period else max(now, started + delay))

@@ -342,9 +342,12 @@ class TestOthers:
                 on.set("crashes")
                 on.set("a")
                 await asyncio.sleep(3 * PERIOD)
-            assert on.health["crashes"].model_ready.latest is not None
+            verdict = on.health["crashes"].model_ready.verdict
+        assert verdict is not None
+        assert verdict.reason == "ProbeFailed"
         assert len(on.starts("a")) == 3
         assert {line["event"] for line in lines} == {"probe_crashed"}
+        assert len(lines) >= 3
 
     async def test_requests_are_prepared_when_they_are_first_due(self) -> None:
         async with stage() as on:
