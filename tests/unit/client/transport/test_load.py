@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from isvcwatch.client import InferenceRESTClient, RESTConfig
-from tests.unit.clock import until
+from tests.unit.clock import standing_clock, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -89,7 +89,11 @@ async def test_who_waits_too_long_for_a_turn_is_told_so() -> None:
         server.free.clear()
         calls = [asyncio.create_task(client.is_model_ready(server.url, "m")) for _ in range(100)]
         await until(lambda: server.under_way == 100)
-        with pytest.raises(httpx.PoolTimeout, match=r"no connection was free for http://.* within 0\.05 s"):
-            await client.is_model_ready(server.url, "m", timeout=0.05)
+        with standing_clock() as clock:
+            asked = asyncio.ensure_future(client.is_model_ready(server.url, "m", timeout=5))
+            await clock.move(0.0)
+            await clock.move(5.0)
+            with pytest.raises(httpx.PoolTimeout, match=r"no connection was free for http://.* within 5 s"):
+                await asked
         server.free.set()
         assert await asyncio.gather(*calls) == [True] * 100
