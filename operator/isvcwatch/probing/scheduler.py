@@ -305,12 +305,11 @@ class Scheduler:
         entry.latest = under_way = _Round(entry, lane, now)
         done = partial(self._ended, under_way)
         try:
+            plan = self._plan(entry)
             if entry.silence_tells:
-                under_way.asking = self._prober.start(
-                    self._plan(entry), done, doubt_after=DOUBT * entry.edge, doubt=partial(self._doubted, under_way)
-                )
+                under_way.asking = self._prober.start(plan, done, doubt_after=DOUBT * entry.edge, doubt=partial(self._doubted, under_way))
             else:
-                under_way.asking = self._prober.start(self._plan(entry), done)
+                under_way.asking = self._prober.start(plan, done)
         except Exception:  # a failure at one target must not stop the probing of others
             log.exception("probe_crashed", namespace=entry.target.namespace, name=entry.target.name)
             under_way.asking = self._loop.call_soon(done, Round(CRASHED, CRASHED, CRASHED))
