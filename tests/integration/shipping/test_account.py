@@ -11,7 +11,7 @@ import pytest
 
 from rig import kserve_status
 from rig.process import wait_until
-from tests.integration.watching.operating import QUICK, OperatorProcess, wait_for
+from tests.integration.watching.operating import QUICK, OperatorProcess, verdict, wait_for
 from tests.shipping.shipped import BASE, NAMESPACED, allowed, one
 
 if TYPE_CHECKING:
@@ -116,6 +116,9 @@ def lived(
     def too_late() -> bool:
         return any(entry.verb == "patch" and entry.code == 409 for entry in asked())
 
+    def written() -> bool:
+        return verdict(admin, namespace, "ranker")[0] == str(ready)
+
     with Model() as model, OperatorProcess(account, directory, *QUICK) as operator:
         operator.wait_ready()
         annotations = {"isvcwatch.dev/protocol": "v2"}
@@ -128,11 +131,12 @@ def lived(
             wait_for(admin, namespace, "ranker", str(ready))
         with somebody_writing(admin, namespace, "ranker"):
             for ready in (False, True) * 10:
+                model.set_ready(ready)
+                wait_until(lambda: too_late() or written(), TIME_TO_CONFLICT, "a write, or one that came too late")
                 if too_late():
                     break
-                model.set_ready(ready)
-                wait_for(admin, namespace, "ranker", str(ready), TIME_TO_CONFLICT)
-        wait_until(too_late, 5, "a write that came too late")
+        wait_until(written, TIME_TO_CONFLICT, "a write after those that came too late")
+        assert too_late()
         operator.stop()
     return asked()
 
@@ -159,6 +163,7 @@ def test_beside_its_role_it_only_looks_at_what_the_api_serves(lived: list[AuditE
 def test_in_one_namespace_it_lives_with_the_role_of_that_namespace(empty_cluster: ControlPlane, admin: Cluster, tmp_path: Path) -> None:
     account = empty_cluster.kubeconfig_for(admin.create_token("models", "isvcwatch"))
     isvc = kserve_status.isvc("ranker", "models", annotations={"isvcwatch.dev/protocol": "v2"})
+
     with Model() as model, OperatorProcess(account, tmp_path, "--namespace", "models", *QUICK) as operator:
         operator.wait_ready()
         admin.create_isvc(isvc, kserve_status.ready("ranker", "models", model.url))

@@ -82,6 +82,7 @@ class ConditionsSink:
         self._planner = planner
         self._metrics = metrics
         self._budget = budget or Budget()
+        self._outdated: set[str] = set()
         self._tries: dict[str, int] = {}
         self._complaints: dict[str, str] = {}
         self._set_aside: set[str] = set()
@@ -115,12 +116,15 @@ class ConditionsSink:
             return Turn()
         isvc, decision = planned
         try:
-            if _accuses(decision) and await self._has_changed(isvc):
-                return Turn(again=True)
+            if uid in self._outdated or _accuses(decision):
+                await self._read(isvc)
+                if (planned := self._planner.plan(uid)) is None:
+                    self._forget_trouble(uid)
+                    return Turn()
+                isvc, decision = planned
             after = await self._write(isvc, decision)
         except errors.ConflictError:
-            self._metrics.status_write("conflict")
-            return await self._refresh(isvc)
+            return self._after_conflict(isvc)
         except errors.GoneError:
             self._metrics.status_write("gone")
             self._forget_trouble(uid)
@@ -137,7 +141,8 @@ class ConditionsSink:
         return Turn(rest=self._rest_after(isvc, decision) if decision.conditions or decision.removed else 0.0)
 
     def _forget_trouble(self, uid: str) -> None:
-        """Forget a service's failures, since a write has succeeded or the service is gone."""
+        """Forget a service's failures, since a write has succeeded, or there is nothing to write (any more)."""
+        self._outdated.discard(uid)
         self._tries.pop(uid, None)
         self._complaints.pop(uid, None)
         self._set_aside.discard(uid)
@@ -174,32 +179,25 @@ class ConditionsSink:
         self._metrics.status_write("written")
         return after
 
-    async def _has_changed(self, isvc: InferenceService) -> bool:
-        """Read the object before it is marked False, since it may have been changed or stopped without the watch having told of it yet."""
+    async def _read(self, isvc: InferenceService) -> None:
+        """Read an object that may have been changed or stopped without the watch having told of it yet, before it is decided about.
+
+        Raises:
+            KubeError: it could not be read; a `GoneError` if there is none of that UID any more.
+        """
         try:
             raw = await self._api.get(INFERENCE_SERVICES, isvc.namespace, isvc.name)
         except errors.ForbiddenError:  # without the right to read, only the patch guards against a change
-            return False
-        metadata = raw.get("metadata", {})
-        if metadata.get("uid") != isvc.uid:
-            raise errors.GoneError(f"{isvc.namespace}/{isvc.name} was made anew")
-        if metadata.get("resourceVersion") == isvc.resource_version:
-            return False
+            return
         self._store.put(SERVICES, raw)
-        return True
+        if raw.get("metadata", {}).get("uid") != isvc.uid:
+            raise errors.GoneError(f"{isvc.namespace}/{isvc.name} was made anew")
+        self._outdated.discard(isvc.uid)
 
-    async def _refresh(self, isvc: InferenceService) -> Turn:
-        """Read an object again that has changed since it was read, so that its next turn decides anew."""
-        try:
-            raw = await self._api.get(INFERENCE_SERVICES, isvc.namespace, isvc.name)
-        except errors.GoneError:
-            raw = {}
-        except errors.KubeError as error:
-            return self._retry(isvc, error)
-        if raw.get("metadata", {}).get("uid") != isvc.uid:  # the object was deleted; another one may have its name
-            self._store.drop(SERVICES, isvc.uid)
-        if raw:
-            self._store.put(SERVICES, raw)
+    def _after_conflict(self, isvc: InferenceService) -> Turn:
+        """Have an object read again before it is written, since it has changed since it was read."""
+        self._metrics.status_write("conflict")
+        self._outdated.add(isvc.uid)
         tries = self._try_again(isvc.uid)
         rest = random.uniform(*CONFLICT_REST)  # noqa: S311 -- jitter
         if tries == FIGHT:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from isvcwatch.core.objects import InferenceService
     from isvcwatch.kube.sinks.events import EventsSink
     from isvcwatch.kube.store import Change
+    from tests.unit.kube.fakes import Answer
 
 pytestmark = pytest.mark.looptime
 
@@ -223,7 +224,7 @@ async def test_an_object_that_was_made_anew_under_its_name_is_another() -> None:
 
 
 async def test_a_conflict_that_can_not_be_looked_into_is_retried() -> None:
-    api = FakeApi({"json_patch": [errors.ConflictError(""), raw()], "get": [errors.UnavailableError("away")]})
+    api = FakeApi({"json_patch": [errors.ConflictError(""), raw()], "get": [errors.UnavailableError("away"), raw()]})
     async with writing(api, [SAY_UNREADY]) as stage:
         await asyncio.sleep(60)
         assert stage.counts.writes == {"conflict": 1, "unavailable": 1, "written": 1}
@@ -290,6 +291,21 @@ class TestAccusing:
             await asyncio.sleep(60)
             assert stage.api.verbs() == ["get"]
             assert stage.recorded.notices == []
+
+    async def test_one_that_changes_between_any_two_looks_is_called_false_all_the_same(self) -> None:
+        looks: list[Answer] = [raw(version=str(version)) for version in range(105, 1000)]
+        async with writing(FakeApi({"get": looks, "json_patch": [raw(version="2000")]}, takes=0.01), [ACCUSE]) as stage:
+            await asyncio.sleep(1)
+            assert stage.api.verbs() == ["get", "json_patch"]
+            assert stage.api.calls[1][2][0]["value"] == "105"
+
+    async def test_each_try_looks_at_it_once(self) -> None:
+        looks: list[Answer] = [raw(version=str(version)) for version in range(105, 1000)]
+        patches = [errors.ConflictError("moved"), errors.ConflictError("moved"), raw(version="2000")]
+        async with writing(FakeApi({"get": looks, "json_patch": patches}, takes=0.01), [ACCUSE]) as stage:
+            await asyncio.sleep(1)
+            assert stage.api.verbs() == ["get", "json_patch"] * 3
+            assert stage.counts.writes == {"conflict": 2, "written": 1}
 
     async def test_one_that_is_gone_is_accused_of_nothing(self) -> None:
         async with writing(FakeApi({"get": [errors.GoneError("404")]}), [ACCUSE]) as stage:
