@@ -12,6 +12,7 @@ import pytest
 
 from isvcwatch.client import HTTPStatusError, InferenceRESTClient, RESTConfig
 from tests.unit.client.support import http, raw_server
+from tests.unit.clock import standing_clock, until
 
 ALIVE = http("200 OK", b'{"status":"alive"}')
 
@@ -120,11 +121,14 @@ async def test_a_flood_in_answer_to_a_health_check_is_read_to_a_bound() -> None:
 
 
 async def test_a_server_that_hangs_is_left_at_the_timeout_and_not_asked_again() -> None:
-    async with raw_server(None) as wire, InferenceRESTClient(RESTConfig(timeout=0.05)) as client:
-        with pytest.raises(httpx.ReadTimeout):
-            await client.is_server_live(wire.base_url)
-        with pytest.raises(httpx.ReadTimeout):
-            await client.infer(wire.base_url, {}, "m")
+    async with raw_server(None) as wire, InferenceRESTClient(RESTConfig(timeout=60)) as client:
+        for asked, call in enumerate((client.is_server_live(wire.base_url), client.infer(wire.base_url, {}, "m")), start=1):
+            with standing_clock() as clock:
+                task = asyncio.ensure_future(call)
+                await until(lambda: len(wire.seen) == asked)  # noqa: B023 -- called at once
+                await clock.move(61)
+                with pytest.raises(httpx.ReadTimeout):
+                    await task
     assert len(wire.seen) == 2
 
 
