@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import os
 import time
 from contextlib import asynccontextmanager
@@ -22,7 +23,7 @@ from isvcwatch.client.protocols import Answer
 from isvcwatch.client.protocols.urls import join_url, parse_base_url, take_userinfo, without_secrets
 from isvcwatch.client.proxies import Proxies
 from isvcwatch.client.tls import lazy_context
-from isvcwatch.client.transport.riding import BODY_LIMIT, prepare, travel
+from isvcwatch.client.transport.riding import BODY_LIMIT, Limits, prepare, travel
 from isvcwatch.client.ways import Ways
 
 if TYPE_CHECKING:
@@ -151,12 +152,11 @@ class Sender:
         """Send a GET, with the retries of a health check, and read the body up to `ANSWER_LIMIT`."""
         ways = self._ways if self._ways is not None and self._is_plain(target) and self._ways.by_own(target.url) else None
 
-        async def attempt(phases: httpx.Timeout) -> Reply:
+        async def attempt(limits: Limits) -> Reply:
             if ways is None:
-                return _reply(await _bounded(await self._sent("GET", target, handed_on(headers), None, phases)))
+                return _reply(await self._sent("GET", target, handed_on(headers), None, limits))
             journey = self._journey(ways.own, target, headers)
-            limits = phases.as_dict()
-            turns = await ways.turn(journey.request, limits["pool"])
+            turns = await ways.turn(journey.request, limits.pool)
             try:
                 return await _heard(await travel(ways.own, journey, limits, ANSWER_LIMIT), journey.request)
             finally:
@@ -167,8 +167,8 @@ class Sender:
     async def post(self, target: Destination, headers: httpx.Headers, body: bytes, limit: CallTimeout) -> httpx.Response:
         """Send a POST, again only if it can't have arrived, and read the whole body."""
 
-        async def attempt(phases: httpx.Timeout) -> httpx.Response:
-            return await self._sent("POST", target, headers, body, phases)
+        async def attempt(limits: Limits) -> httpx.Response:
+            return await self._sent("POST", target, headers, body, limits)
 
         return await self._run("POST", target, limit, attempt)
 
@@ -186,29 +186,34 @@ class Sender:
             journey = self._journeys[target] = prepare(own, self._client.build_request("GET", target.url))
         return journey
 
-    async def _sent(
-        self, method: str, target: Destination, headers: httpx.Headers, body: bytes | None, phases: httpx.Timeout
-    ) -> httpx.Response:
+    async def _sent(self, method: str, target: Destination, headers: httpx.Headers, body: bytes | None, limits: Limits) -> httpx.Response:
+        """Send a request by httpx's client, and read its answer, a health check's (which has no body) up to `ANSWER_LIMIT`."""
+        phases = limits.phases()
         extensions = {BODY_LIMIT: ANSWER_LIMIT} if body is None else None
         request = self._client.build_request(method, target.url, headers=headers, content=body, timeout=phases, extensions=extensions)
         auth = target.auth if self._config.auth is None and target.auth else httpx.USE_CLIENT_DEFAULT
-        return await self._client.send(request, auth=auth, stream=body is None)
+        async with _over_by(limits.ends):
+            response = await self._client.send(request, auth=auth, stream=body is None)
+            return await _bounded(response) if body is None else response
 
     async def _run(
-        self, method: str, target: Destination, asked: CallTimeout, attempt: Callable[[httpx.Timeout], Coroutine[None, None, Answered]]
+        self, method: str, target: Destination, asked: CallTimeout, attempt: Callable[[Limits], Coroutine[None, None, Answered]]
     ) -> Answered:
         limit = as_timeout(self._config.timeout if isinstance(asked, UseClientDefault) else asked)
-        total = limit if isinstance(limit, int | float) else None
-        deadline = None if total is None else self._policy.clock() + total
+        started = self._policy.clock()
+        deadline, limits = None, Limits()
+        if isinstance(limit, httpx.Timeout):
+            limits = Limits.of(limit.as_dict())
+        elif limit is not None:
+            deadline = started + limit
+            limits = Limits(ends=asyncio.get_running_loop().time() + limit * _OVERTIME + _GRACE)
 
         def attempted() -> Coroutine[None, None, Answered]:
-            phases = httpx.Timeout(limit) if deadline is None else httpx.Timeout(max(deadline - self._policy.clock(), 0.001))
-            return self._logged(method, target, attempt(phases)) if self._config.verbose else attempt(phases)
+            left = limits if deadline is None else limits.each(max(deadline - self._policy.clock(), 0.001))
+            return self._logged(method, target, attempt(left)) if self._config.verbose else attempt(left)
 
-        started = self._policy.clock()
         try:
-            async with _at_most(total):
-                return await self._policy.run(attempted, repeatable=method == "GET", deadline=deadline)
+            return await self._policy.run(attempted, repeatable=method == "GET", deadline=deadline)
         except httpx.RequestError as error:
             explain(error, method, target.url, limit, self._policy.clock() - started)
             raise
@@ -261,9 +266,9 @@ async def _bounded(response: httpx.Response) -> httpx.Response:
 
 
 @asynccontextmanager
-async def _at_most(total: float | None) -> AsyncIterator[None]:
-    """Limits a whole call, since a server that sends one byte a second never exceeds the timeout of a phase."""
-    watch = asyncio.timeout(None if total is None else total * _OVERTIME + _GRACE)
+async def _over_by(ends: float) -> AsyncIterator[None]:
+    """Limits a whole exchange to a time on the loop's clock, whatever transport carries it."""
+    watch = asyncio.timeout_at(None if ends == math.inf else ends)
     try:
         async with watch:
             yield

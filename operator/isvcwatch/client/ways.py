@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +11,7 @@ import httpx
 
 from isvcwatch.client.transport import Transport
 from isvcwatch.client.transport.asks import DEFAULT_PORTS
+from isvcwatch.client.transport.riding import Limits
 from isvcwatch.client.transport.transport import IN_USE
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ class Ways(httpx.AsyncBaseTransport):
         """Whether our own transport can carry a request to the URL."""
         return not self._http2 and self._proxy(url) is None
 
-    async def turn(self, request: httpx.Request, patience: float | None) -> asyncio.Semaphore:
+    async def turn(self, request: httpx.Request, patience: float) -> asyncio.Semaphore:
         """Waits until our own transport may carry one more request. The caller releases the returned semaphore after the request.
 
         Raises:
@@ -60,8 +62,11 @@ class Ways(httpx.AsyncBaseTransport):
         """
         self._look_where()
         turns = self._turns
+        if not turns.locked():
+            await turns.acquire()  # doesn't wait
+            return turns
         try:
-            async with asyncio.timeout(patience if turns.locked() else None):
+            async with asyncio.timeout(None if patience == math.inf else patience):
                 await turns.acquire()
         except TimeoutError as error:
             raise httpx.PoolTimeout(f"{AT_ONCE} requests are under way already", request=request) from error
@@ -78,8 +83,7 @@ class Ways(httpx.AsyncBaseTransport):
         """
         proxy = self._proxy(request.url)
         if proxy is None and not self._http2:
-            timeout = request.extensions.get("timeout") or {}
-            turns = await self.turn(request, timeout.get("pool"))
+            turns = await self.turn(request, Limits.of(request.extensions.get("timeout") or {}).pool)
             try:
                 return await self.own.handle_async_request(request)
             finally:

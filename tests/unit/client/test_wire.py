@@ -132,6 +132,34 @@ async def test_a_server_that_hangs_is_left_at_the_timeout_and_not_asked_again() 
     assert len(wire.seen) == 2
 
 
+async def test_a_server_that_drips_over_the_wire_is_left_at_the_end_of_the_whole() -> None:
+    """Each byte comes within the timeout of the one before."""
+    asked: list[asyncio.StreamWriter] = []
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n")
+        asked.append(writer)
+
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, InferenceRESTClient(RESTConfig(timeout=60)) as client:
+        for number, call in enumerate((client.is_model_ready(base_url, "m"), client.infer(base_url, {}, "m")), start=1):
+            with standing_clock() as clock:
+                task = asyncio.ensure_future(call)
+                await until(lambda: len(asked) == number)  # noqa: B023 -- called at once
+                for _ in range(4):
+                    asked[-1].write(b"x")
+                    await clock.move(15.5)
+                assert not task.done()
+                asked[-1].write(b"x")
+                await clock.move(1.5)
+                await until(task.done)
+                with pytest.raises(httpx.ReadTimeout):
+                    await task
+            asked[-1].close()
+
+
 class Dripping(httpx.AsyncByteStream):
     async def __aiter__(self) -> object:  # type: ignore[override] # an async generator
         while True:

@@ -33,13 +33,20 @@ _LONGEST: Final = 64
 
 _LOADING: Final = frozenset({"loading", "loading model", "starting", "initializing"})
 
-_KEYS: Final = ("ready", "live", "healthy", "ok", "status", "state", "health")
+_FLAGS: Final = ("ready", "live", "healthy", "ok")
+"""The keys of a JSON object whose values may be true or false."""
+
+_KEYS: Final = (*_FLAGS, "status", "state", "health")
 """The keys of a JSON object whose values may be such words."""
 
 
 def denial(body: bytes) -> str:
     """The word in a body that says no; empty if there is none."""
-    value = parse_json(body)
+    return denial_in(parse_json(body), body)
+
+
+def denial_in(value: object, body: bytes) -> str:
+    """The same for a body whose JSON value is known, as `parse_json` returns it."""
     if value is NOT_JSON:
         said = body.decode("utf-8", errors="ignore").strip().strip(".").lower() if len(body) <= _LONGEST else ""
         return said if said in _NO else ""
@@ -47,10 +54,12 @@ def denial(body: bytes) -> str:
         return "false"
     if isinstance(value, dict):
         for key in _KEYS:
-            found = value.get(key)
+            if key not in value:
+                continue
+            found = value[key]
             if isinstance(found, str) and found.strip().lower() in _NO:
                 return found.strip().lower()
-            if key in {"ready", "live", "healthy", "ok"} and key in value and truth(found) is False:
+            if key in _FLAGS and truth(found) is False:
                 return f"{key} is false"
     return ""
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from isvcwatch.client.protocols import reasons
 from isvcwatch.client.protocols.base import Answer, ByModel, Question, Reading, Verdict
-from isvcwatch.client.protocols.denial import denial, is_loading
+from isvcwatch.client.protocols.denial import denial_in, is_loading
 from isvcwatch.client.protocols.foreign import denies_the_model, is_of_a_router
 from isvcwatch.client.protocols.status import NOT_FOUND, SERVICE_UNAVAILABLE, is_ok, no_answer, not_about_health
 from isvcwatch.client.protocols.truth import truth
@@ -87,7 +87,7 @@ def _read_ok(question: Question, answer: Answer, model_name: str | None) -> Read
             return no_answer(reasons.UNEXPECTED_ANSWER, f"the answer's `{key}` is neither true nor false")
         if not said:
             return Reading(Verdict.NO, _NO[question], server_words(answer.body))
-    if question is not Question.SERVER_LIVE and (said_no := denial(answer.body)):
+    if question is not Question.SERVER_LIVE and (said_no := denial_in(value, answer.body)):
         reason = reasons.MODEL_LOADING if question is Question.MODEL_READY and is_loading(said_no) else _NO[question]
         return Reading(Verdict.NO, reason, server_words(answer.body))
     proves = question is not Question.MODEL_READY or (isinstance(value, dict) and value.get("name") == model_name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -23,8 +24,43 @@ if TYPE_CHECKING:
 BODY_LIMIT: Final = "isvcwatch.body_limit"
 """The name of a request's extension that limits the answer's body: it is cut after so many bytes, and the rest is not read."""
 
+LONGEST: Final = 3600.0
+"""The most seconds that a connection may take to be made where nothing limits it."""
+
 REPEATABLE: Final = frozenset({"GET", "HEAD"})
 """Methods that are sent again if a kept connection turns out to be closed; other methods may already have been carried out."""
+
+
+class Limits(NamedTuple):
+    """The limits of a request's phases in seconds, as in `httpx.Timeout`, and of the whole; infinite where there is none.
+
+    Attributes:
+        connect: for a connection to be made.
+        read: for more of the answer to come.
+        write: for more of the request to leave.
+        pool: for a turn.
+        ends: the time on the loop's clock when the whole must be over: a server that sends a byte a second keeps to every other limit.
+    """
+
+    connect: float = math.inf
+    read: float = math.inf
+    write: float = math.inf
+    pool: float = math.inf
+    ends: float = math.inf
+
+    @classmethod
+    def of(cls, phases: Mapping[str, float | None]) -> Limits:
+        """The limits of a request's `timeout` extension."""
+        return cls(**{phase: seconds for phase, seconds in phases.items() if seconds is not None})
+
+    def each(self, seconds: float) -> Limits:
+        """The same with one limit for each of the phases."""
+        return Limits(seconds, seconds, seconds, seconds, self.ends)
+
+    def phases(self) -> httpx.Timeout:
+        """The limits of the phases for httpx."""
+        connect, read, write, pool = (None if seconds == math.inf else seconds for seconds in self[:4])
+        return httpx.Timeout(connect=connect, read=read, write=write, pool=pool)
 
 
 class Came(NamedTuple):
@@ -59,12 +95,13 @@ class Journey:
 class Ride:
     """One request's exchange on a connection."""
 
-    __slots__ = ("_came", "_heard", "_loop", "_patience", "_timer")
+    __slots__ = ("_came", "_ends", "_heard", "_loop", "_patience", "_timer")
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._came: asyncio.Future[Came] = self._loop.create_future()
-        self._heard = self._patience = 0.0
+        self._heard = 0.0
+        self._patience = self._ends = math.inf
         self._timer: asyncio.TimerHandle | None = None
 
     def heard(self) -> None:
@@ -81,17 +118,19 @@ class Ride:
         if not self._came.done():
             self._came.set_exception(error)
 
-    async def came(self, patience: float | None) -> Came:
-        """Wait for the answer, as long as no more than `patience` seconds pass without any of it.
+    async def came(self, patience: float, ends: float) -> Came:
+        """Wait for the answer.
+
+        Args:
+            patience: the most seconds without any of it.
+            ends: the time on the loop's clock when it must be complete.
 
         Raises:
-            TimeoutError: nothing has come for `patience` seconds.
+            TimeoutError: it has not come in time.
             WireError: there is no answer.
         """
-        if patience is None:
-            return await self._came
         self.heard()
-        self._patience = patience
+        self._patience, self._ends = patience, ends
         self._watch()
         try:
             return await self._came
@@ -101,9 +140,11 @@ class Ride:
                 self._timer = None  # breaks a reference cycle that only the garbage collector could free
 
     def _watch(self) -> None:
-        left = self._heard + self._patience - self._loop.time()
-        if left > 0:
-            self._timer = self._loop.call_later(left, self._watch)
+        until = min(self._heard + self._patience, self._ends)
+        if until == math.inf:
+            return
+        if until > self._loop.time():
+            self._timer = self._loop.call_at(until, self._watch)
         elif not self._came.done():
             self._came.set_exception(TimeoutError())
 
@@ -122,13 +163,13 @@ def prepare(transport: Transport, request: httpx.Request, body: bytes = b"") -> 
     return Journey(request, _endpoint(transport, request), _payload(request, body))
 
 
-async def travel(transport: Transport, journey: Journey, limits: Mapping[str, float | None], body_limit: int) -> Came:
+async def travel(transport: Transport, journey: Journey, limits: Limits, body_limit: int) -> Came:
     """Send a prepared request, and read its whole answer.
 
     Args:
         transport: gives the connections.
         journey: the request.
-        limits: seconds by phase, as in httpx's `timeout` extension.
+        limits: how long it may take.
         body_limit: bytes after which the answer's body is cut; 0 for no limit.
 
     Raises:
@@ -139,12 +180,12 @@ async def travel(transport: Transport, journey: Journey, limits: Mapping[str, fl
     while True:
         kept = connection is not None
         if connection is None:
-            connection = await _dial(transport, journey.endpoint, limits.get("connect"), request)
+            connection = await _dial(transport, journey.endpoint, limits, request)
         trip = Ride()
         connection.carry(journey.payload, trip, body_limit, cut=True, head_only=request.method == "HEAD")
         try:
-            await _sent(connection, limits.get("write"), request)
-            return await trip.came(limits.get("read"))
+            await _sent(connection, limits, request)
+            return await trip.came(limits.read, limits.ends)
         except TimeoutError as error:
             raise httpx.ReadTimeout("no answer within the read timeout", request=request) from error
         except WireError as error:
@@ -164,7 +205,8 @@ async def ride(transport: Transport, request: httpx.Request) -> httpx.Response:
         httpx.TransportError: no answer came; the kind of error is that of httpx's own transport.
     """
     journey = prepare(transport, request, await request.aread())
-    came = await travel(transport, journey, request.extensions.get("timeout") or {}, int(request.extensions.get(BODY_LIMIT, 0)))
+    limits = Limits.of(request.extensions.get("timeout") or {})
+    came = await travel(transport, journey, limits, int(request.extensions.get(BODY_LIMIT, 0)))
     return httpx.Response(came.status, headers=came.headers, stream=httpx.ByteStream(came.body))
 
 
@@ -191,11 +233,11 @@ def _payload(request: httpx.Request, body: bytes) -> bytes:
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
-async def _dial(transport: Transport, endpoint: Endpoint, limit: float | None, request: httpx.Request) -> Connection:
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + (limit if limit is not None else 3600.0)
+async def _dial(transport: Transport, endpoint: Endpoint, limits: Limits, request: httpx.Request) -> Connection:
+    now = asyncio.get_running_loop().time()
+    deadline = min(now + limits.connect, limits.ends, now + LONGEST)
     try:
-        async with asyncio.timeout(limit):
+        async with asyncio.timeout_at(deadline):
             return await transport.dial(endpoint, deadline, lambda _: None)
     except TimeoutError as error:
         raise httpx.ConnectTimeout("no connection within the connect timeout", request=request) from error
@@ -207,15 +249,17 @@ async def _dial(transport: Transport, endpoint: Endpoint, limit: float | None, r
         raise httpx.ConnectError(str(error), request=request) from error
 
 
-async def _sent(connection: Connection, limit: float | None, request: httpx.Request) -> None:
-    """Wait until the request is sent; raise an error if none of it leaves for `limit` seconds."""
+async def _sent(connection: Connection, limits: Limits, request: httpx.Request) -> None:
+    """Wait until the request is sent; raise an error if none of it leaves for as long as the limit is."""
     left = connection.unsent
     while left:
+        now = asyncio.get_running_loop().time()
+        deadline = min(now + limits.write, limits.ends)
         try:
-            async with asyncio.timeout(limit):
+            async with asyncio.timeout_at(None if deadline == math.inf else deadline):
                 await connection.drained()
         except TimeoutError as error:
-            if connection.unsent >= left:
+            if connection.unsent >= left or deadline == limits.ends:
                 raise httpx.WriteTimeout("the request could not be sent within the write timeout", request=request) from error
             left = connection.unsent
         else:
