@@ -176,7 +176,7 @@ async def travel(transport: Transport, journey: Journey, limits: Limits, body_li
         httpx.TransportError: no answer came; the kind of error is that of httpx's own transport.
     """
     request = journey.request
-    connection = transport.take(journey.endpoint)
+    connection = transport.take(journey.endpoint, transport.loop.time())
     while True:
         kept = connection is not None
         if connection is None:

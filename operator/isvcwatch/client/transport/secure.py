@@ -75,14 +75,16 @@ class SecureConnection(Connection):
     def _write(self, content: bytes | memoryview) -> None:
         """Encrypt and send. What TLS can't take yet, since the server began to negotiate anew, waits for the next bytes from the server."""
         try:
-            while content:
-                written = self._tls.write(content[:RECORD])
-                content = content[written:]
+            while len(content) > RECORD:
+                content = content[self._tls.write(content[:RECORD]) :]
                 self._flush()
+            self._tls.write(content)
+            content = b""
         except ssl.SSLWantReadError:
-            self._flush()
+            pass
         except ssl.SSLError as error:
             self._fail(error)
+        self._flush()
         self._unwritten = content
 
     def _flush(self) -> None:
@@ -151,7 +153,8 @@ class SecureConnection(Connection):
         except ssl.SSLError as error:
             self._incoming.read()
             then = partial(self._fail, error)
-        self._flush()
+        if self._outgoing.pending:
+            self._flush()
         if parts:  # in one piece: what comes with an answer and is not part of it must not be taken for the next one
             super().data_received(b"".join(parts))
         if then is not None:

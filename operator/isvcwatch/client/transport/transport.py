@@ -64,12 +64,12 @@ class Exchange:
 
     __slots__ = ("_ask", "_connection", "_dialing", "_done", "_doubt", "_ends", "_phase", "_timer", "_transport")
 
-    def __init__(self, transport: Transport, ask: Ask, timeout: float, done: Done, doubt: Callable[[], None] | None) -> None:
+    def __init__(self, transport: Transport, ask: Ask, ends: float, done: Done, doubt: Callable[[], None] | None) -> None:
         self._transport = transport
         self._ask = ask
         self._done: Done | None = done
         self._doubt = doubt
-        self._ends = transport.loop.time() + timeout
+        self._ends = ends
         self._phase = Phase.NAME
         self._connection: Connection | None = None
         self._dialing: asyncio.Task[None] | None = None
@@ -80,11 +80,11 @@ class Exchange:
         self._done = None
         self._let_go()
 
-    def begin(self, doubt_after: float) -> None:
+    def begin(self, loop: asyncio.AbstractEventLoop, doubt_after: float) -> None:
         """Send the request, on a kept connection if there is one."""
-        loop = self._transport.loop
-        self._timer = loop.call_at(min(self._ends, loop.time() + doubt_after), self._time_passed)
-        kept = self._transport.take(self._ask.endpoint)
+        now = loop.time()
+        self._timer = loop.call_at(min(self._ends, now + doubt_after), self._time_passed)
+        kept = self._transport.take(self._ask.endpoint, now)
         if kept is not None:
             self._carry_on(kept)
         else:
@@ -272,8 +272,9 @@ class Transport(httpx.AsyncBaseTransport):
             doubt_after: seconds after which `doubt` is called if there is no outcome yet.
             doubt: called at most once, before `done`.
         """
-        exchange = Exchange(self, ask, timeout, done, doubt)
-        exchange.begin(doubt_after)
+        loop = self.loop
+        exchange = Exchange(self, ask, loop.time() + timeout, done, doubt)
+        exchange.begin(loop, doubt_after)
         return exchange
 
     async def get(
@@ -332,9 +333,9 @@ class Transport(httpx.AsyncBaseTransport):
 
     # Methods that exchanges call.
 
-    def take(self, endpoint: Endpoint) -> Connection | None:
-        """Take a kept connection to the endpoint; None if there is none."""
-        connection = self._pool.take(endpoint, self.loop.time())
+    def take(self, endpoint: Endpoint, now: float) -> Connection | None:
+        """Take a connection to the endpoint that is still kept at a time of the loop's clock; None if there is none."""
+        connection = self._pool.take(endpoint, now)
         if connection is not None:
             self.reused_total += 1
         return connection
@@ -371,7 +372,8 @@ class Transport(httpx.AsyncBaseTransport):
             self._pool.drop(connection)
             connection.abort()
         else:
-            self._pool.give(connection, self.loop.time())
+            assert self._loop is not None  # noqa: S101 -- it calls this; asking which one runs is a system call in Python 3.11
+            self._pool.give(connection, self._loop.time())
 
     def closed(self, connection: Connection) -> None:
         """Forget a connection that has closed."""
