@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bench.contestants import engine
 from bench.fleet.fleet import open_files
+from bench.processors import apart
 from bench.report import Figure
 from bench.run import RATE, settled
 from bench.window import PATIENCE, median
@@ -35,11 +36,12 @@ def growth(run: Run) -> None:
         name = f"engine, {size:,} targets"
         models = run.fleet.models(size, servers=min(size, servers))
         parts[name] = (partial(engine, run.fleet, models, period=period, max_age=NEVER), settled(period + PATIENCE))
-    windows = run.interleaved(parts)
+    with apart(run.fleet):
+        windows = run.interleaved(parts)
     costs = {name: median(measured, lambda window: window.cpu_per_probe) for name, measured in windows.items()}
     fewest, *more = costs
     for name in more:
         size = run.pace.sizes[list(costs).index(name)]
         shared = f", on {servers:,} servers" if size > servers else ""
-        how = f"{RATE:,}/s, connections kept for good{shared}"
+        how = f"{RATE:,}/s, connections kept for good, servers on a processor of their own{shared}"
         run.add(Figure("growth_cpu_per_probe", name, costs[name], "µs", fewest, costs[fewest], MOST, how))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from bench.contestants import BLACKBOX, transport
 from bench.fleet.fleet import Fleet
+from bench.processors import apart
 from bench.programs import MissingProgramError
 from bench.report import Figure, goal
 from bench.run import RATE, say, wait
@@ -42,9 +43,10 @@ def probe(run: Run) -> None:
             parts[BLACKBOX.name] = (partial(BLACKBOX.start, models, period), wait(READY))
         except MissingProgramError as error:
             say(f"left out: {BLACKBOX.name}: {error}")
-        windows = run.interleaved(parts, QUICK_SECONDS if run.pace.quick else math.inf)
+        with apart(run.fleet, secure):
+            windows = run.interleaved(parts, QUICK_SECONDS if run.pace.quick else math.inf)
     costs = {name: median(measured, lambda window: window.cpu_per_probe) for name, measured in windows.items()}
-    how = f"{count:,} targets, {RATE:,}/s, started each 20 ms, kept connections"
+    how = f"{count:,} targets, {RATE:,}/s, started each 20 ms, kept connections, servers on a processor of their own"
     run.add(goal("probe_cpu", PLAIN, costs[PLAIN], "µs", GOAL, how))
     if BLACKBOX.name in costs:
         theirs = f"{count:,} targets, {RATE:,}/s"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.contestants import engine
 from bench.fleet.fleet import Fleet
+from bench.processors import apart
 from bench.report import Figure
 from bench.run import RATE, settled
 from bench.window import PATIENCE, median
@@ -26,8 +27,10 @@ def tls(run: Run) -> None:
             "over TLS": (partial(engine, secure, secure.models(count), period=period), settled(PATIENCE)),
             "plain": (partial(engine, run.fleet, run.fleet.models(count), period=period), settled(PATIENCE)),
         }
-        windows = run.interleaved(parts)
+        with apart(run.fleet, secure):
+            windows = run.interleaved(parts)
     costs = {name: median(measured, lambda window: window.cpu_per_probe) for name, measured in windows.items()}
     memory = {name: median(measured, lambda window: window.rss) for name, measured in windows.items()}
-    how = f"{count:,} targets, {RATE:,}/s; {(memory['over TLS'] - memory['plain']) / count * 1024:.0f} KiB more a target"
+    more = (memory["over TLS"] - memory["plain"]) / count * 1024
+    how = f"{count:,} targets, {RATE:,}/s, servers on a processor of their own; {more:.0f} KiB more a target"
     run.add(Figure("engine_tls_cpu_per_probe", "engine over TLS", costs["over TLS"], "µs", "engine, plain", costs["plain"], MOST, how))

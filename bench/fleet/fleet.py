@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import random
 import resource
 import subprocess
@@ -87,6 +88,11 @@ class Fleet:
             return f"{scheme}://{host}:{port}"
 
         return [Model(str(uuid.UUID(int=chance.getrandbits(128))), i // each, at(i // each), f"model-{i % each}") for i in range(count)]
+
+    def keep_to(self, processors: set[int]) -> None:
+        """Have the servers' processes run on these processors alone."""
+        for worker in self._workers.values():
+            os.sched_setaffinity(worker.pid, processors)
 
     def turn(self, kind: Kind, servers: Iterable[int]) -> dict[int, float]:
         """Make servers behave so; when each turned, by the machine's monotonic clock."""
