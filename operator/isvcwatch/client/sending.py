@@ -23,6 +23,7 @@ from isvcwatch.client.protocols import Answer
 from isvcwatch.client.protocols.urls import join_url, parse_base_url, take_userinfo, without_secrets
 from isvcwatch.client.proxies import Proxies
 from isvcwatch.client.tls import lazy_context
+from isvcwatch.client.transport.inflating import inflate
 from isvcwatch.client.transport.riding import BODY_LIMIT, Limits, prepare, travel
 from isvcwatch.client.ways import Ways
 
@@ -154,7 +155,7 @@ class Sender:
 
         async def attempt(limits: Limits) -> Reply:
             if ways is None:
-                return _reply(await self._sent("GET", target, handed_on(headers), None, limits))
+                return _reply(await self._sent("GET", target, _asking(headers), None, limits))
             journey = self._journey(ways.own, target, headers)
             turns = await ways.turn(journey.request, limits.pool)
             try:
@@ -178,12 +179,12 @@ class Sender:
 
     def _journey(self, own: Transport, target: Destination, headers: HeaderTypes) -> Journey:
         if headers:  # such a request is not kept, since its headers may contain credentials
-            return prepare(own, self._client.build_request("GET", target.url, headers=handed_on(headers)))
+            return prepare(own, self._client.build_request("GET", target.url, headers=_asking(headers)))
         journey = self._journeys.get(target)
         if journey is None:
             if len(self._journeys) >= REMEMBERED:
                 self._journeys.clear()
-            journey = self._journeys[target] = prepare(own, self._client.build_request("GET", target.url))
+            journey = self._journeys[target] = prepare(own, self._client.build_request("GET", target.url, headers=_asking()))
         return journey
 
     async def _sent(self, method: str, target: Destination, headers: httpx.Headers, body: bytes | None, limits: Limits) -> httpx.Response:
@@ -230,6 +231,13 @@ class Sender:
         return answered
 
 
+def _asking(headers: HeaderTypes = None) -> httpx.Headers:
+    """The headers of a health check, made from the caller's: it accepts what is inflated here, and not all that httpx can inflate."""
+    kept = handed_on(headers)
+    kept.setdefault("accept-encoding", "gzip, deflate")
+    return kept
+
+
 def _reply(response: httpx.Response) -> Reply:
     return Reply(Answer(response.status_code, response.content, dict(response.headers)), lambda: response)
 
@@ -241,28 +249,36 @@ async def _heard(came: Came, request: httpx.Request) -> Reply:
             Answer(came.status, came.body, headers),
             lambda: httpx.Response(came.status, headers=came.headers, content=came.body, request=request),
         )
-    response = httpx.Response(came.status, headers=came.headers, stream=httpx.ByteStream(came.body), request=request)
-    return _reply(await _bounded(response))
+    return _reply(_inflated(came.status, httpx.Headers(came.headers), came.body, request))
 
 
 async def _bounded(response: httpx.Response) -> httpx.Response:
     """Read a response's body, up to the limit."""
+    if response.is_stream_consumed:  # a transport of the caller's own has read and inflated it already
+        return response
     body = bytearray()
     try:
-        async for chunk in response.aiter_bytes():
+        async for chunk in response.aiter_raw():
             body += chunk
             if len(body) >= ANSWER_LIMIT:
                 break
     finally:
         await response.aclose()
-    headers = [(key, value) for key, value in response.headers.multi_items() if key not in _HEADERS_OF_THE_WIRE]
-    return httpx.Response(
-        response.status_code,
-        headers=headers,
-        content=bytes(body[:ANSWER_LIMIT]),
-        request=response.request,
-        extensions=response.extensions,
-    )
+    return _inflated(response.status_code, response.headers, bytes(body[:ANSWER_LIMIT]), response.request)
+
+
+def _inflated(status: int, headers: httpx.Headers, body: bytes, request: httpx.Request) -> httpx.Response:
+    """A response with the content of its body, up to the limit. httpx would inflate all of it, and a server can make gigabytes of it.
+
+    Raises:
+        httpx.DecodingError: the body is not what its coding says.
+    """
+    try:
+        content = inflate(body, headers.get("content-encoding", ""), ANSWER_LIMIT)
+    except ValueError as error:
+        raise httpx.DecodingError(str(error), request=request) from error
+    kept = [(name, value) for name, value in headers.multi_items() if name not in _HEADERS_OF_THE_WIRE]
+    return httpx.Response(status, headers=kept, content=content[:ANSWER_LIMIT], request=request)
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import re
 import ssl
+import tracemalloc
 
 import httpx
 import pytest
@@ -100,6 +101,29 @@ async def test_a_health_checks_answer_may_be_compressed() -> None:
     squeezed = http("200 OK", gzip.compress(b'{"status":"alive"}'), "content-encoding: gzip")
     async with raw_server(squeezed) as wire, InferenceRESTClient() as client:
         assert await client.is_server_live(wire.base_url) is True
+
+
+@pytest.mark.parametrize("auth", [None, ("user", "password")])
+async def test_a_bomb_in_answer_to_a_health_check_is_inflated_to_a_bound(auth: tuple[str, str] | None) -> None:
+    bomb = http("500 Oops", gzip.compress(b"x" * 60_000_000), "content-encoding: gzip")
+    async with raw_server(bomb) as wire, InferenceRESTClient(RESTConfig(auth=auth)) as client:
+        tracemalloc.start()
+        try:
+            with pytest.raises(HTTPStatusError) as raised:
+                await client.is_server_live(wire.base_url)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert raised.value.response.content == b"x" * (1 << 20)
+    assert peak < 16_000_000
+
+
+@pytest.mark.parametrize("auth", [None, ("user", "password")])
+async def test_a_health_checks_answer_that_can_not_be_inflated_is_an_error(auth: tuple[str, str] | None) -> None:
+    wrong = http("200 OK", b'{"status":"alive"}', "content-encoding: gzip")
+    async with raw_server(wrong) as wire, InferenceRESTClient(RESTConfig(auth=auth)) as client:
+        with pytest.raises(httpx.DecodingError, match=r"its body is not gzip, as it says: GET http://127\.0\.0\.1"):
+            await client.is_server_live(wire.base_url)
 
 
 async def test_after_the_end_nothing_is_asked() -> None:

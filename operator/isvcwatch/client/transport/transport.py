@@ -14,6 +14,7 @@ from isvcwatch.client.protocols import Answer
 from isvcwatch.client.transport import asks, errors
 from isvcwatch.client.transport.dialing import Dialer
 from isvcwatch.client.transport.errors import Phase, WireError
+from isvcwatch.client.transport.inflating import inflate
 from isvcwatch.client.transport.names import Names
 from isvcwatch.client.transport.parser import Parsers
 from isvcwatch.client.transport.pool import Pool
@@ -98,8 +99,9 @@ class Exchange:
     def answered(self, parser: AnswerParser) -> None:
         """The answer is complete."""
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in parser.headers}
+        answer = Answer(parser.status, bytes(parser.body), headers)
         self._connection = None
-        self._finish(Answer(parser.status, bytes(parser.body), headers))
+        self._finish(_inflated(answer) if "content-encoding" in headers else answer)
 
     def failed(self, error: WireError) -> None:
         """Send the request again on a new connection if a kept one was closed, else end it with the error."""
@@ -165,6 +167,17 @@ class Exchange:
         if self._connection:
             self._connection.abort()
             self._connection = None
+
+
+def _inflated(answer: Answer) -> Answer | WireError:
+    """An answer that came compressed, which was not asked for."""
+    try:
+        body = inflate(answer.body, answer.headers["content-encoding"], BODY_LIMIT)
+    except ValueError as error:
+        return errors.InvalidAnswerError(str(error))
+    if len(body) > BODY_LIMIT:
+        return errors.InvalidAnswerError(f"its body is longer than {BODY_LIMIT // 1024} KiB")
+    return Answer(answer.status, body, answer.headers)
 
 
 EARLY: Final = 0.001

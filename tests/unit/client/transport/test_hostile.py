@@ -9,6 +9,8 @@ import socket
 import ssl
 import struct
 import time
+import tracemalloc
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -270,12 +272,67 @@ def test_an_answer_that_comes_before_the_request_is_taken_once(run: Callable[...
     assert outcome.body == b"ok"
 
 
-def test_what_is_compressed_unasked_is_not_inflated(run: Callable[..., Any]) -> None:
-    bomb = gzip.compress(b"\0" * 10_000_000)
-    head = HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
-    outcome, server = run(outcome_of(answering(head + bomb)))
-    assert outcome.body == bomb
-    assert server
+def encoded(coding: str, body: bytes) -> bytes:
+    return HEAD + f"Content-Encoding: {coding}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def raw_deflate(content: bytes) -> bytes:
+    squeezer = zlib.compressobj(wbits=-15)
+    return squeezer.compress(content) + squeezer.flush()
+
+
+GZIPPED = gzip.compress(b"ok", mtime=0)
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [
+        pytest.param("gzip", GZIPPED, id="gzip"),
+        pytest.param("X-GZip", GZIPPED, id="x-gzip"),
+        pytest.param("deflate", zlib.compress(b"ok"), id="deflate"),
+        pytest.param("deflate", raw_deflate(b"ok"), id="deflate without its header"),
+        pytest.param("identity", b"ok", id="identity"),
+        pytest.param("br", b"ok", id="another"),
+    ],
+)
+def test_what_comes_compressed_unasked_is_inflated_where_it_can_be(run: Callable[..., Any], coding: str, body: bytes) -> None:
+    outcome, _ = run(outcome_of(answering(encoded(coding, body))))
+    assert outcome.body == b"ok"
+
+
+def test_a_compressed_body_may_be_empty(run: Callable[..., Any]) -> None:
+    outcome, _ = run(outcome_of(answering(encoded("gzip", b""))))
+    assert outcome.body == b""
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [
+        pytest.param("gzip", b'{"ready":true}', id="plain"),
+        pytest.param("deflate", b'{"ready":true}', id="plain, as deflate"),
+        pytest.param("gzip", GZIPPED[:-9], id="cut"),
+        pytest.param("gzip", GZIPPED[:-8] + b"\0" * 8, id="damaged"),
+        pytest.param("deflate", zlib.compress(b"ok")[:5], id="cut, as deflate"),
+    ],
+)
+def test_a_body_that_is_not_what_its_coding_says_is_no_answer(run: Callable[..., Any], coding: str, body: bytes) -> None:
+    outcome, _ = run(outcome_of(answering(encoded(coding, body))))
+    assert isinstance(outcome, InvalidAnswerError)
+    assert coding in str(outcome)
+
+
+def test_a_bomb_is_inflated_to_the_bound(run: Callable[..., Any]) -> None:
+    bomb = gzip.compress(b"\0" * 60_000_000)
+    assert len(bomb) < BODY_LIMIT
+    tracemalloc.start()
+    try:
+        outcome, _ = run(outcome_of(answering(encoded("gzip", bomb))))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert isinstance(outcome, InvalidAnswerError)
+    assert "longer than 64 KiB" in str(outcome)
+    assert peak < 4_000_000
 
 
 @pytest.mark.parametrize(("excess", "kind"), [(0, None), (1, InvalidAnswerError)])
@@ -307,6 +364,14 @@ class TestTLS:
         outcome, _ = run(outcome_of(answering(OK), "https", self.context()))
         assert isinstance(outcome, TLSError)
         assert "self-signed" in str(outcome)
+
+    def test_a_certificate_that_has_expired_is_not_trusted(self, run: Callable[..., Any]) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(TLS / "expired.pem", TLS / "key.pem")
+        trusting = ssl.create_default_context(cafile=str(TLS / "expired.pem"))
+        outcome, _ = run(outcome_of(answering(OK), "https", context, trusting))
+        assert isinstance(outcome, TLSError)
+        assert "certificate has expired" in str(outcome)
 
     def test_a_certificate_of_another_host_is_not_trusted(self, run: Callable[..., Any]) -> None:
         outcome, _ = run(outcome_of(answering(OK), "https", self.context(), self.trusting()))
