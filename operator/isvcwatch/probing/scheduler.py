@@ -182,8 +182,8 @@ class Scheduler:
         self._loop = asyncio.get_running_loop()
         self._wheel: dict[int, _Slot] = {}
         self._at = int(self._loop.time() / TICK)
-        self._answering: Lane[_Due] = Lane(IN_FLIGHT, AT_ONE_HOST, partial(self._start_waiting, silent=False))
-        self._silent: Lane[_Due] = Lane(IN_FLIGHT, AT_ONE_HOST, partial(self._start_waiting, silent=True))
+        self._answering = Lane(IN_FLIGHT, AT_ONE_HOST, partial(self._start_waiting, silent=False), _namespace)
+        self._silent = Lane(IN_FLIGHT, AT_ONE_HOST, partial(self._start_waiting, silent=True), _namespace)
         self._at_once = MOST_AT_ONCE
         self.lateness = Lateness(TICK, self._loop.time())
         self.wells = 0
@@ -409,6 +409,10 @@ class Scheduler:
             if cause:
                 self._metrics.discarded(cause)
             under_way = under_way.before
+
+
+def _namespace(entry: _Due) -> str:
+    return entry.target.namespace
 
 
 def _at_once(before: int, *, late: float) -> int:

@@ -13,7 +13,7 @@ class Guests:
     """Those that have a place, and a lane that they have it in."""
 
     def __init__(self, bound: int = 3, host_bound: int = 2) -> None:
-        self.lane: Lane[str] = Lane(bound, host_bound, self.start)
+        self.lane: Lane[str] = Lane(bound, host_bound, self.start, lambda who: who.rpartition(":")[0])
         self.inside: list[str] = []
         self.unwanted: set[str] = set()
 
@@ -24,14 +24,14 @@ class Guests:
         return True
 
     def come(self, *names: str) -> None:
-        """Each is named by its host and a number."""
+        """Each is named by its host and a number, and by its namespace before a colon where that is not all the same."""
         for who in names:
-            if self.lane.enter(who, who[0]):
+            if self.lane.enter(who, who.rpartition(":")[2][0]):
                 self.inside.append(who)
 
     def go(self, who: str) -> None:
         self.inside.remove(who)
-        self.lane.leave(who[0])
+        self.lane.leave(who.rpartition(":")[2][0])
 
 
 def test_so_many_have_a_place_and_the_others_wait_in_order() -> None:
@@ -80,6 +80,26 @@ def test_a_place_can_be_taken_without_asking() -> None:
     assert guests.inside == ["c1"]
 
 
+def test_namespaces_take_turns_where_places_are_few() -> None:
+    guests = Guests(bound=2)
+    guests.come("x:a1", "x:b1", "x:c1", "x:d1", "x:e1", "y:f1", "z:g1", "y:h1")
+    came = []
+    while guests.inside:
+        came.append(guests.inside[0])
+        guests.go(guests.inside[0])
+    assert came == ["x:a1", "x:b1", "x:c1", "y:f1", "z:g1", "x:d1", "y:h1", "x:e1"]
+
+
+def test_namespaces_take_turns_at_one_address() -> None:
+    guests = Guests(bound=10, host_bound=1)
+    guests.come("x:a1", "x:a2", "x:a3", "x:a4", "y:a5")
+    came = []
+    while guests.inside:
+        came += guests.inside
+        guests.go(guests.inside[0])
+    assert came == ["x:a1", "x:a2", "y:a5", "x:a3", "x:a4"]
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_whoever_comes_and_goes_bounds_hold_and_nobody_is_forgotten(seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 -- the same each time
@@ -87,15 +107,15 @@ def test_whoever_comes_and_goes_bounds_hold_and_nobody_is_forgotten(seed: int) -
     come: list[str] = []
     for number in range(2000):
         if chance.random() < 0.55 or not guests.inside:
-            come.append(f"{chance.choice('abcdef')}{number}")
+            come.append(f"{chance.choice('xyz')}:{chance.choice('abcdef')}{number}")
             if chance.random() < 0.2:
                 guests.unwanted.add(come[-1])
             guests.come(come[-1])
         else:
             guests.go(chance.choice(guests.inside))
         assert guests.lane.running == len(guests.inside) <= 4
-        assert all(len([who for who in guests.inside if who[0] == host]) <= 2 for host in "abcdef")
+        assert all(len([who for who in guests.inside if who[2] == host]) <= 2 for host in "abcdef")
     while guests.inside:
         guests.go(guests.inside[0])
     assert (guests.lane.running, guests.lane.waiting) == (0, 0)
-    assert (guests.lane._at, guests.lane._parked, list(guests.lane._queue)) == ({}, {}, [])
+    assert (guests.lane._at, guests.lane._parked, bool(guests.lane._queue)) == ({}, {}, False)

@@ -8,6 +8,7 @@ import uuid
 import zlib
 from collections import Counter
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -314,6 +315,26 @@ class TestOthers:
             on.scheduler.set(builders.target("a", [builders.hop("http://ingress")], period=1.0))
             await asyncio.sleep(30.0)
         assert len([url for url in on.wire.asked if url == model_url("ingress")]) in {29, 30}
+
+    async def test_a_namespace_whose_models_hang_puts_off_no_verdict_of_another_at_the_same_address(self) -> None:
+        failing = "http://ingress/failing/v2/models/iris/ready"
+        async with stage() as on:
+            on.wire.takes["http://ingress/hanging/v2/models/iris/ready"] = 99
+            for n in range(8 * AT_ONE_HOST):
+                hangs = builders.target(
+                    f"hangs-{n}", [builders.hop("http://ingress/hanging")], period=10.0, timeout=TIMEOUT, edge_period=EDGE
+                )
+                on.scheduler.set(replace(hangs, namespace="another"))
+            on.scheduler.set(builders.target("a", [builders.hop("http://ingress/failing")], period=10.0, timeout=TIMEOUT, edge_period=EDGE))
+            await asyncio.sleep(40.0)
+            assert on.scheduler.waiting > AT_ONE_HOST
+            assert on.health["a"].model_ready.verdict is not None
+            on.wire.takes[failing] = 99
+            began = asyncio.get_running_loop().time()
+            await asyncio.sleep(20.0)
+        uid, status, turned = on.turns[-1]
+        assert (uid, status) == ("a", Status.FALSE)
+        assert turned - began < 10.0 + 3 * EDGE + TIMEOUT + 0.5
 
     async def test_a_crash_ends_neither_the_others_rounds_nor_its_own_next(self) -> None:
         with capture_logs() as lines:
