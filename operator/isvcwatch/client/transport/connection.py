@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import socket
 import struct
 from typing import TYPE_CHECKING, Protocol, cast
@@ -60,6 +61,7 @@ class Connection(asyncio.Protocol):
         heard: whether anything has come for the exchange under way.
         free: whether it is free, and in the pool.
         swept: whether it was free already when free connections were last looked through.
+        used: the time of its latest answer to the public client, on the loop's clock; 0 if it has given none.
     """
 
     __slots__ = (
@@ -75,11 +77,12 @@ class Connection(asyncio.Protocol):
         "kept",
         "open",
         "swept",
+        "used",
     )
 
     def __init__(self, endpoint: Endpoint, owner: Owner) -> None:
         self.endpoint = endpoint
-        self.expires = 0.0
+        self.expires = self.used = 0.0
         self.kept = self.heard = self.free = self.swept = self.open = False
         self._owner = owner
         self._carried: Carried | None = None
@@ -98,6 +101,15 @@ class Connection(asyncio.Protocol):
     def usable(self) -> bool:
         """Whether the connection can carry an exchange."""
         return self.open and self._wire is not None and not self._wire.is_closing()
+
+    def is_fresh(self, since: float) -> bool:
+        """Whether the connection has given an answer since then, and nothing has come after it, not even its end.
+
+        The event loop tells of an end only when it has its turn, which it has not while a program works between two requests.
+        """
+        if self.used < since or self._wire is None:
+            return False
+        return not _is_readable(self._wire.get_extra_info("socket").fileno())
 
     def carry(self, payload: bytes, carried: Carried, body_limit: int, *, cut: bool = False, head_only: bool = False) -> None:
         """Send a request, and tell `carried` of the answer."""
@@ -215,6 +227,14 @@ class Connection(asyncio.Protocol):
             if carried is not None:
                 _end(carried, parser, exc)
             parser.release()
+
+
+def _is_readable(descriptor: int) -> bool:
+    if not hasattr(select, "poll"):  # on Windows
+        return bool(select.select([descriptor], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _end(carried: Carried, parser: AnswerParser, exc: Exception | None) -> None:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 BODY_LIMIT: Final = "isvcwatch.body_limit"
 """The name of a request's extension that limits the answer's body: it is cut after so many bytes, and the rest is not read."""
 
+IDLE: Final = 4.0
+"""The most seconds that a kept connection has been idle when a request is sent on it that can't be sent again. Servers close idle ones:
+uvicorn after 5 s, KServe's ModelServer after 65."""
+
 LONGEST: Final = 3600.0
 """The most seconds that a connection may take to be made where nothing limits it."""
 
@@ -176,7 +180,8 @@ async def travel(transport: Transport, journey: Journey, limits: Limits, body_li
         httpx.TransportError: no answer came; the kind of error is that of httpx's own transport.
     """
     request = journey.request
-    connection = transport.take(journey.endpoint, transport.loop.time())
+    repeatable = request.method in REPEATABLE
+    connection = _kept(transport, journey.endpoint, fresh=not repeatable)
     while True:
         kept = connection is not None
         if connection is None:
@@ -185,14 +190,17 @@ async def travel(transport: Transport, journey: Journey, limits: Limits, body_li
         connection.carry(journey.payload, trip, body_limit, cut=True, head_only=request.method == "HEAD")
         try:
             await _sent(connection, limits, request)
-            return await trip.came(limits.read, limits.ends)
+            came = await trip.came(limits.read, limits.ends)
         except TimeoutError as error:
             raise httpx.ReadTimeout("no answer within the read timeout", request=request) from error
         except WireError as error:
-            if kept and not connection.heard and isinstance(error, errors.LostError) and request.method in REPEATABLE:
+            if kept and not connection.heard and isinstance(error, errors.LostError) and repeatable:
                 connection = None  # the server closed it before it saw the request
                 continue
             raise _translated(error, request) from error
+        else:
+            connection.used = transport.loop.time()
+            return came
         finally:
             if connection is not None:
                 connection.leave(trip)
@@ -231,6 +239,22 @@ def _payload(request: httpx.Request, body: bytes) -> bytes:
     if chunked:
         lines.append(b"Content-Length: %d" % len(body))
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+def _kept(transport: Transport, endpoint: Endpoint, *, fresh: bool) -> Connection | None:
+    """A kept connection to the endpoint; None if there is none.
+
+    Args:
+        transport: gives the connections.
+        endpoint: the endpoint.
+        fresh: whether the server must not have closed it, as far as can be known, since the request can't be sent again.
+    """
+    now = transport.loop.time()
+    while (connection := transport.take(endpoint, now)) is not None:
+        if not fresh or connection.is_fresh(now - IDLE):
+            return connection
+        connection.abort()
+    return None
 
 
 async def _dial(transport: Transport, endpoint: Endpoint, limits: Limits, request: httpx.Request) -> Connection:
