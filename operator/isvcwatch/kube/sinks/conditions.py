@@ -116,9 +116,10 @@ class ConditionsSink:
             return Turn()
         isvc, decision = planned
         try:
-            if uid in self._outdated or _accuses(decision):
-                await self._read(isvc)
-                if (planned := self._planner.plan(uid)) is None:
+            if decision.conditions or decision.removed:
+                await self._budget.take()
+                planned = await self._plan_anew(uid)
+                if planned is None:
                     self._forget_trouble(uid)
                     return Turn()
                 isvc, decision = planned
@@ -173,11 +174,18 @@ class ConditionsSink:
         """Write the conditions, and return the object as it is afterwards; None if there is nothing to write."""
         if not (decision.conditions or decision.removed):
             return None
-        await self._budget.take()
         patch = status_patch(isvc, decision.conditions, decision.removed)
         after = await self._api.json_patch(INFERENCE_SERVICE_STATUS, isvc.namespace, isvc.name, patch)
         self._metrics.status_write("written")
         return after
+
+    async def _plan_anew(self, uid: str) -> tuple[InferenceService, Decision] | None:
+        """What is to be written now that the budget allows it. The object is read before it is called False, and after a conflict."""
+        planned = self._planner.plan(uid)
+        if planned is not None and (uid in self._outdated or _accuses(planned[1])):
+            await self._read(planned[0])
+            planned = self._planner.plan(uid)
+        return planned
 
     async def _read(self, isvc: InferenceService) -> None:
         """Read an object that may have been changed or stopped without the watch having told of it yet, before it is decided about.

@@ -15,6 +15,7 @@ from isvcwatch.core.decide import Decision, Notice
 from isvcwatch.core.reasons import EventReason
 from isvcwatch.core.step import Gone, Seen, Told
 from isvcwatch.kube import errors
+from isvcwatch.kube.budget import Budget
 from isvcwatch.kube.kinds import SERVICES, inputs
 from isvcwatch.kube.queue import Queue
 from isvcwatch.kube.sinks.conditions import ConditionsSink
@@ -98,7 +99,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def writing(api: FakeApi, decisions: Sequence[Decision], uids: Sequence[str] = ("uid-of-iris",)) -> AsyncIterator[Stage]:
+async def writing(
+    api: FakeApi, decisions: Sequence[Decision], uids: Sequence[str] = ("uid-of-iris",), budget: Budget | None = None
+) -> AsyncIterator[Stage]:
     plan, recorded, counts = Plan({uid: list(decisions) for uid in uids}), Recorded(), Counts()
 
     def changed(change: Change[Any]) -> None:
@@ -106,7 +109,7 @@ async def writing(api: FakeApi, decisions: Sequence[Decision], uids: Sequence[st
             plan.hear(uid, happened)
 
     store = Store(changed)
-    sink = ConditionsSink(api.api, store, cast("EventsSink", recorded), plan, counts)
+    sink = ConditionsSink(api.api, store, cast("EventsSink", recorded), plan, counts, budget)
     queue = Queue(sink.take_turn, sink.place)
     task = asyncio.create_task(queue.run())
     for uid in uids:
@@ -383,6 +386,20 @@ async def test_the_fleets_writes_are_budgeted_and_bad_news_goes_first() -> None:
         assert 135 <= len(stage.plan.carried_out) <= 145
         await asyncio.sleep(5)
         assert len(stage.plan.carried_out) == 220
+
+
+async def test_what_is_decided_while_the_budget_is_used_up_is_what_is_written() -> None:
+    budget = Budget(rate=0.1, burst=1)
+    await budget.take()
+    api = FakeApi({"get": [raw(version="105")], "json_patch": [raw(version="106")]})
+    async with writing(api, [SAY_READY], budget=budget) as stage:
+        await asyncio.sleep(1)
+        stage.plan.decisions["uid-of-iris"] = [ACCUSE]
+        await asyncio.sleep(8)
+        assert stage.api.calls == []
+        await asyncio.sleep(2)
+        assert stage.api.verbs() == ["get", "json_patch"]
+        assert stage.plan.carried_out == [("uid-of-iris", ACCUSE)]
 
 
 async def test_what_nobody_vouches_for_is_taken_away() -> None:
