@@ -7,13 +7,18 @@ import gzip
 import re
 import ssl
 import tracemalloc
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+import uvloop
 
 from isvcwatch.client import HTTPStatusError, InferenceRESTClient, RESTConfig
 from tests.unit.client.support import http, raw_server
 from tests.unit.clock import standing_clock, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ALIVE = http("200 OK", b'{"status":"alive"}')
 
@@ -101,6 +106,32 @@ async def test_a_health_checks_answer_may_be_compressed() -> None:
     squeezed = http("200 OK", gzip.compress(b'{"status":"alive"}'), "content-encoding: gzip")
     async with raw_server(squeezed) as wire, InferenceRESTClient() as client:
         assert await client.is_server_live(wire.base_url) is True
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_an_answer_before_all_of_the_request_was_read_is_taken(loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """The server keeps the connection, but reads no more from it."""
+    writers: list[asyncio.StreamWriter] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Too Large\r\ncontent-length: 5\r\n\r\nlarge")
+
+    async def main() -> None:
+        server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+        base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with server, InferenceRESTClient(RESTConfig(timeout=10)) as client:
+            for asked in (1, 2):
+                with pytest.raises(HTTPStatusError, match="large"):
+                    await client.infer(base_url, b"x" * 30_000_000, "m")
+                assert len(writers) == asked
+        for writer in writers:
+            writer.transport.abort()
+        await asyncio.sleep(0)
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(main())
 
 
 @pytest.mark.parametrize("auth", [None, ("user", "password")])

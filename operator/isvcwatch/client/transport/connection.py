@@ -192,10 +192,10 @@ class Connection(asyncio.Protocol):
             return
         if done:
             self._carried = self._parser = None
-            if parser.keep:
+            if parser.keep and self._blocked is None:
                 self.kept = True
                 self._owner.free(self)
-            else:
+            else:  # it is not kept, or the answer came while the server still accepted no more of the request
                 self.abort()
             carried.answered(parser)
             self._owner.parsers.take_back(parser)
