@@ -99,9 +99,10 @@ class Journey:
 class Ride:
     """One request's exchange on a connection."""
 
-    __slots__ = ("_came", "_ends", "_heard", "_loop", "_patience", "_timer")
+    __slots__ = ("_came", "_connection", "_ends", "_heard", "_loop", "_patience", "_timer")
 
-    def __init__(self) -> None:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._loop = asyncio.get_running_loop()
         self._came: asyncio.Future[Came] = self._loop.create_future()
         self._heard = 0.0
@@ -114,6 +115,7 @@ class Ride:
 
     def answered(self, parser: AnswerParser) -> None:
         """The answer is complete."""
+        self._connection.used = self._loop.time()
         if not self._came.done():
             self._came.set_result(Came(parser.status, parser.headers, bytes(parser.body)))
 
@@ -186,11 +188,11 @@ async def travel(transport: Transport, journey: Journey, limits: Limits, body_li
         kept = connection is not None
         if connection is None:
             connection = await _dial(transport, journey.endpoint, limits, request)
-        trip = Ride()
+        trip = Ride(connection)
         connection.carry(journey.payload, trip, body_limit, cut=True, head_only=request.method == "HEAD")
         try:
             await _sent(connection, limits, request)
-            came = await trip.came(limits.read, limits.ends)
+            return await trip.came(limits.read, limits.ends)
         except TimeoutError as error:
             raise httpx.ReadTimeout("no answer within the read timeout", request=request) from error
         except WireError as error:
@@ -198,9 +200,6 @@ async def travel(transport: Transport, journey: Journey, limits: Limits, body_li
                 connection = None  # the server closed it before it saw the request
                 continue
             raise _translated(error, request) from error
-        else:
-            connection.used = transport.loop.time()
-            return came
         finally:
             if connection is not None:
                 connection.leave(trip)
