@@ -64,7 +64,12 @@ class Decision:
 
     def __bool__(self) -> bool:
         """Whether there is anything to do."""
-        return bool(self.conditions or self.notice or self.removed)
+        return bool(self.notice or self.writes)
+
+    @property
+    def writes(self) -> bool:
+        """Whether there are conditions to write or to remove."""
+        return bool(self.conditions or self.removed)
 
 
 RECENT: Final = timedelta(hours=1)

@@ -112,25 +112,21 @@ class ConditionsSink:
         """Carry out the decision about a service; may raise."""
         planned = self._planner.plan(uid)
         if planned is None:
-            self._forget_trouble(uid)
-            return Turn()
+            return self._nothing_to_do(uid)
         isvc, decision = planned
         try:
-            if decision.conditions or decision.removed:
+            if decision.writes:
                 await self._budget.take()
-                planned = await self._plan_anew(uid)
-                if planned is None:
-                    self._forget_trouble(uid)
-                    return Turn()
+                if (planned := await self._plan_anew(uid)) is None:
+                    return self._nothing_to_do(uid)
                 isvc, decision = planned
-            after = await self._write(isvc, decision)
+            after = await self._write(isvc, decision) if decision.writes else None
         except errors.ConflictError:
             return self._after_conflict(isvc)
         except errors.GoneError:
             self._metrics.status_write("gone")
-            self._forget_trouble(uid)
             self._store.drop(SERVICES, uid)
-            return Turn()
+            return self._nothing_to_do(uid)
         except errors.KubeError as error:
             return self._retry(isvc, error)
         self._forget_trouble(uid)
@@ -139,7 +135,12 @@ class ConditionsSink:
             self._store.put(SERVICES, after)
         if decision.notice:
             self._events.record(isvc, decision.notice)
-        return Turn(rest=self._rest_after(isvc, decision) if decision.conditions or decision.removed else 0.0)
+        return Turn(rest=self._rest_after(isvc, decision) if decision.writes else 0.0)
+
+    def _nothing_to_do(self, uid: str) -> Turn:
+        """End a service's turns until it asks for one again."""
+        self._forget_trouble(uid)
+        return Turn()
 
     def _forget_trouble(self, uid: str) -> None:
         """Forget a service's failures, since a write has succeeded, or there is nothing to write (any more)."""
@@ -170,10 +171,8 @@ class ConditionsSink:
         so = "our writes are put off longer and longer; is another isvcwatch running?"
         log.warning("written_by_others_too", namespace=isvc.namespace, name=isvc.name, so=so)
 
-    async def _write(self, isvc: InferenceService, decision: Decision) -> dict[str, Any] | None:
-        """Write the conditions, and return the object as it is afterwards; None if there is nothing to write."""
-        if not (decision.conditions or decision.removed):
-            return None
+    async def _write(self, isvc: InferenceService, decision: Decision) -> dict[str, Any]:
+        """Write the conditions, and return the object as it is afterwards."""
         patch = status_patch(isvc, decision.conditions, decision.removed)
         after = await self._api.json_patch(INFERENCE_SERVICE_STATUS, isvc.namespace, isvc.name, patch)
         self._metrics.status_write("written")
