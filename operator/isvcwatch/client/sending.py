@@ -159,7 +159,7 @@ class Sender:
             journey = self._journey(ways.own, target, headers)
             turns = await ways.turn(journey.request, limits.pool)
             try:
-                return await _heard(await travel(ways.own, journey, limits, ANSWER_LIMIT), journey.request)
+                return _heard(await travel(ways.own, journey, limits, ANSWER_LIMIT), journey.request)
             finally:
                 turns.release()
 
@@ -178,13 +178,13 @@ class Sender:
         return not (target.auth or self._config.auth is not None or self._client.is_closed)
 
     def _journey(self, own: Transport, target: Destination, headers: HeaderTypes) -> Journey:
-        if headers:  # such a request is not kept, since its headers may contain credentials
-            return prepare(own, self._client.build_request("GET", target.url, headers=_asking(headers)))
-        journey = self._journeys.get(target)
-        if journey is None:
+        if not headers and (known := self._journeys.get(target)):
+            return known
+        journey = prepare(own, self._client.build_request("GET", target.url, headers=_asking(headers)))
+        if not headers:  # others are not kept, since their headers may contain credentials
             if len(self._journeys) >= REMEMBERED:
                 self._journeys.clear()
-            journey = self._journeys[target] = prepare(own, self._client.build_request("GET", target.url, headers=_asking()))
+            self._journeys[target] = journey
         return journey
 
     async def _sent(self, method: str, target: Destination, headers: httpx.Headers, body: bytes | None, limits: Limits) -> httpx.Response:
@@ -231,7 +231,7 @@ class Sender:
         return answered
 
 
-def _asking(headers: HeaderTypes = None) -> httpx.Headers:
+def _asking(headers: HeaderTypes) -> httpx.Headers:
     """The headers of a health check, made from the caller's: it accepts what is inflated here, and not all that httpx can inflate."""
     kept = handed_on(headers)
     kept.setdefault("accept-encoding", "gzip, deflate")
@@ -242,7 +242,7 @@ def _reply(response: httpx.Response) -> Reply:
     return Reply(Answer(response.status_code, response.content, dict(response.headers)), lambda: response)
 
 
-async def _heard(came: Came, request: httpx.Request) -> Reply:
+def _heard(came: Came, request: httpx.Request) -> Reply:
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in came.headers}
     if "content-encoding" not in headers:
         return Reply(

@@ -124,6 +124,11 @@ def from_connecting(error: Exception, phase: Phase) -> WireError:
     return UnreachableError(f"there is no way there: {said}", phase)
 
 
+def too_long(limit: int) -> InvalidAnswerError:
+    """The error for a body of more than so many bytes."""
+    return InvalidAnswerError(f"its body is longer than {limit // 1024} KiB")
+
+
 def lost(error: Exception) -> LostError:
     """The error for an exception that ended a connection before the answer was complete."""
     if isinstance(error, ssl.SSLError):

@@ -6,7 +6,7 @@ from typing import Final
 
 import httptools
 
-from isvcwatch.client.transport.errors import InvalidAnswerError, LostError
+from isvcwatch.client.transport.errors import InvalidAnswerError, LostError, too_long
 
 HEADER_LIMIT: Final = 32 * 1024
 """The most bytes before the body, interim (1xx) answers included, about as many as common servers allow."""
@@ -172,7 +172,7 @@ class AnswerParser:
                 del self.body[self._body_limit :]
                 self.done = True  # the connection is not kept, since the rest of the body is still on its way
                 return
-            raise InvalidAnswerError(f"its body is longer than {self._body_limit // 1024} KiB")
+            raise too_long(self._body_limit)
 
     def on_message_complete(self) -> None:
         """Complete an answer."""

@@ -153,8 +153,7 @@ class SecureConnection(Connection):
         except ssl.SSLError as error:
             self._incoming.read()
             then = partial(self._fail, error)
-        if self._outgoing.pending:
-            self._flush()
+        self._flush()
         if parts:  # in one piece: what comes with an answer and is not part of it must not be taken for the next one
             super().data_received(b"".join(parts))
         if then is not None:

@@ -176,7 +176,7 @@ def _inflated(answer: Answer) -> Answer | WireError:
     except ValueError as error:
         return errors.InvalidAnswerError(str(error))
     if len(body) > BODY_LIMIT:
-        return errors.InvalidAnswerError(f"its body is longer than {BODY_LIMIT // 1024} KiB")
+        return errors.too_long(BODY_LIMIT)
     return Answer(answer.status, body, answer.headers)
 
 
