@@ -163,7 +163,6 @@ def test_beside_its_role_it_only_looks_at_what_the_api_serves(lived: list[AuditE
 def test_in_one_namespace_it_lives_with_the_role_of_that_namespace(empty_cluster: ControlPlane, admin: Cluster, tmp_path: Path) -> None:
     account = empty_cluster.kubeconfig_for(admin.create_token("models", "isvcwatch"))
     isvc = kserve_status.isvc("ranker", "models", annotations={"isvcwatch.dev/protocol": "v2"})
-
     with Model() as model, OperatorProcess(account, tmp_path, "--namespace", "models", *QUICK) as operator:
         operator.wait_ready()
         admin.create_isvc(isvc, kserve_status.ready("ranker", "models", model.url))

@@ -6,10 +6,7 @@ import asyncio
 import socket
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
-import pytest
-import uvloop
+from typing import TYPE_CHECKING, Any
 
 from isvcwatch.client import InferenceRESTClient, RESTConfig
 from isvcwatch.client.transport.riding import IDLE
@@ -17,7 +14,7 @@ from tests.unit.client.support import raw_server
 from tests.unit.clock import standing_clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
 SOON = 5.0
@@ -59,9 +56,8 @@ def closing_server() -> Iterator[Closing]:
         thread.join()
 
 
-@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
 def test_an_inference_is_not_sent_on_a_connection_that_was_closed_while_the_program_worked(
-    loop: Callable[[], asyncio.AbstractEventLoop],
+    run: Callable[[Coroutine[Any, Any, Any]], Any],
 ) -> None:
     async def main() -> None:
         with closing_server() as server:
@@ -70,8 +66,7 @@ def test_an_inference_is_not_sent_on_a_connection_that_was_closed_while_the_prog
                     assert await client.infer(server.base_url, {"instances": []}, "m") == {}
                     assert server.closed.acquire(timeout=SOON)  # the event loop has no turn meanwhile
 
-    with asyncio.Runner(loop_factory=loop) as runner:
-        runner.run(main())
+    run(main())
 
 
 async def test_an_inference_is_not_sent_on_a_connection_that_servers_may_be_about_to_close() -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import uvloop
 
 from isvcwatch.client import InferenceRESTClient, RESTConfig
 from isvcwatch.client.transport import Names, Transport
@@ -73,19 +72,6 @@ def connections_to(url: str) -> int:
 
 
 ESTABLISHED, CLOSE_WAIT = "01", "08"
-
-
-@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, Any]], Any]:
-    """Runs a coroutine in an event loop of its own."""
-
-    def run(work: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 -- whatever it returns
-        with asyncio.Runner(loop_factory=request.param) as runner:
-            result = runner.run(work)
-        asyncio.set_event_loop(None)
-        return result
-
-    return run
 
 
 def test_a_client_is_used_in_one_loop_after_another(run: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:

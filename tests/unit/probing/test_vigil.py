@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from isvcwatch.client.transport import NameNotFoundError, ResolverError
 from isvcwatch.probing.vigil import APART, TIMEOUT, Lookups, Reach, Vigil
+from tests.unit.threads import no_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -200,7 +201,3 @@ class TestLookups:
                     await lookups()
             resolver.found = ["10.96.0.1"]
             assert await lookups() is True
-
-
-def no_thread(_: threading.Thread) -> None:
-    raise RuntimeError("can't start new thread")

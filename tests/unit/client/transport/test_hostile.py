@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import uvloop
 
 from isvcwatch.client.transport import InvalidAnswerError, LostError, Phase, TimedOutError, TLSError, Transport, WireError
 from isvcwatch.client.transport.parser import HEADER_LIMIT
 from isvcwatch.client.transport.transport import BODY_LIMIT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from isvcwatch.client.protocols import Answer
 
@@ -37,22 +36,6 @@ HOST = "127.0.0.2"  # which the certificate does not name
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 HEAD = b"HTTP/1.1 200 OK\r\n"
 TLS = Path(__file__).parents[1] / "tls"
-
-LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
-
-
-@pytest.fixture(params=list(LOOPS.values()), ids=list(LOOPS))
-def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, Any]], Any]:
-    """Runs a coroutine on either kind of event loop; leaves no task behind."""
-
-    def run(work: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 -- whatever it returns
-        with asyncio.Runner(loop_factory=request.param) as runner:
-            result = runner.run(work)
-            assert not asyncio.all_tasks(runner.get_loop())
-        asyncio.set_event_loop(None)
-        return result
-
-    return run
 
 
 @dataclass

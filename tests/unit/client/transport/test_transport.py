@@ -11,10 +11,9 @@ import threading
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import uvloop
 
 from isvcwatch.client.protocols import Answer
 from isvcwatch.client.transport import (
@@ -30,9 +29,10 @@ from isvcwatch.client.transport import (
 )
 from tests.unit.clock import standing_clock, until
 from tests.unit.probing.loopback import listening
+from tests.unit.threads import no_thread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -352,10 +352,6 @@ class TestNames:
 
     async def test_where_no_thread_can_be_had_that_is_our_own_trouble_and_passes(self, monkeypatch: pytest.MonkeyPatch) -> None:
         now = [0.0]
-
-        def no_thread(_: threading.Thread) -> None:
-            raise RuntimeError("can't start new thread")
-
         names = Names(lambda _: ["127.0.0.1"], lambda: now[0])
         async with serving() as server, carrying(Transport(names=names)) as transport:
             await transport.get(server.url, 1)
@@ -439,10 +435,9 @@ class TestNames:
                 await transport.get("http://no.such.invalid/", 2)
 
 
-@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
 @pytest.mark.parametrize("resets", [False, True])
 def test_a_connection_that_is_closed_by_a_reset_leaves_no_socket_that_waits(
-    loop: Callable[[], asyncio.AbstractEventLoop], resets: bool
+    run: Callable[[Coroutine[Any, Any, Any]], Any], resets: bool
 ) -> None:
     async def waiting() -> bool:
         """Whether the client's socket is in TIME_WAIT once its connection is closed."""
@@ -467,9 +462,7 @@ def test_a_connection_that_is_closed_by_a_reset_leaves_no_socket_that_waits(
             await asyncio.sleep(0.05)
         return any(is_in_time_wait(peer, port) for peer in peers)
 
-    with asyncio.Runner(loop_factory=loop) as runner:
-        assert runner.run(waiting()) is not resets
-    asyncio.set_event_loop(None)
+    assert run(waiting()) is not resets
 
 
 def is_in_time_wait(local: int, remote: int) -> bool:
