@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
 from isvcwatch.client.transport.errors import NameNotFoundError, Phase
+from isvcwatch.client.transport.names import is_address
 
 if TYPE_CHECKING:
     import ssl
@@ -26,6 +27,7 @@ class Endpoint:
         port: the TCP port.
         tls: the TLS context of the connections; None for plain HTTP.
         own_host: whether the host is the caller's own; the guard takes it into account.
+        is_address: whether the host is an IP address, which need not be looked up.
         free: the connections to it that are free, which the pool keeps here.
     """
 
@@ -33,7 +35,11 @@ class Endpoint:
     port: int
     tls: ssl.SSLContext | None
     own_host: bool
+    is_address: bool = field(init=False)
     free: list[Connection] = field(default_factory=list, repr=False)
+
+    def __post_init__(self) -> None:
+        self.is_address = is_address(self.host)
 
 
 class Endpoints:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import select
 import socket
 import struct
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from isvcwatch.client.transport.errors import WireError, lost
 from isvcwatch.client.transport.parser import LINE_ENDS
@@ -17,6 +16,9 @@ if TYPE_CHECKING:
     from isvcwatch.client.transport.asks import Endpoint
     from isvcwatch.client.transport.parser import AnswerParser, Parsers
     from isvcwatch.client.transport.secure import Pipes
+
+NO_LINGER: Final = struct.pack("ii", 1, 0)
+"""The value of SO_LINGER that has a close reset the connection."""
 
 
 class Carried(Protocol):
@@ -151,12 +153,18 @@ class Connection(asyncio.Protocol):
             self._wire.abort()
 
     def _forgo_time_wait(self) -> None:
-        """Have the close reset the connection, by SO_LINGER with no time."""
+        """Have the close reset the connection."""
         found = self._wire.get_extra_info("socket") if self._wire is not None else None
         if found is None:
             return
-        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(found.fileno())) as copy:  # uvloop's own has no setsockopt
-            copy.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        # uvloop's own has no setsockopt. Of another one for the same descriptor, none of the other arguments matters here.
+        lent = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, found.fileno())
+        try:
+            lent.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+        except OSError:
+            pass
+        finally:
+            lent.detach()
 
     def abandon(self) -> None:
         """Close the connection although its event loop is closed, without telling the exchange or the owner."""

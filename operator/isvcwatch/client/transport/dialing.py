@@ -15,7 +15,6 @@ from isvcwatch.client.transport.errors import (
     from_connecting,
     timed_out,
 )
-from isvcwatch.client.transport.names import is_address
 from isvcwatch.client.transport.secure import SecureConnection
 
 if TYPE_CHECKING:
@@ -60,16 +59,16 @@ class Dialer:
             WireError: no connection could be made; the error says why.
         """
         reached(Phase.NAME)
-        self._check_host(endpoint)
-        addresses = self._permitted(endpoint, await self._addresses(endpoint, deadline))
+        addresses = self._permitted(endpoint, (endpoint.host,) if endpoint.is_address else await self._looked_up(endpoint, deadline))
         reached(Phase.CONNECT)
         loop = asyncio.get_running_loop()
         failure: WireError | None = None
         for number, address in enumerate(addresses, 1):
             others = len(addresses) - number
-            turn = max((deadline - loop.time()) / (others + 1), LEAST_TURN) if others else None
             try:
-                async with asyncio.timeout(turn):
+                if not others:
+                    return await self._connect(address, endpoint, owner, reached)
+                async with asyncio.timeout(max((deadline - loop.time()) / (others + 1), LEAST_TURN)):
                     return await self._connect(address, endpoint, owner, reached)
             except TimeoutError:
                 failure = failure or timed_out(Phase.CONNECT)
@@ -79,8 +78,10 @@ class Dialer:
         assert failure is not None  # noqa: S101 -- there is at least one address
         raise failure
 
-    async def _addresses(self, endpoint: Endpoint, deadline: float) -> Sequence[str]:
+    async def _looked_up(self, endpoint: Endpoint, deadline: float) -> Sequence[str]:
         """The addresses of the endpoint's host. A slow resolver must not look like a server that is slow in the time that is left."""
+        if self._host_guard is not None and (objection := self._host_guard(endpoint.host, endpoint.own_host)):
+            raise RefusedAddressError(objection, Phase.CONNECT)
         if self._lookup_share >= 1.0:
             return await self._names.addresses(endpoint.host, own=endpoint.own_host)
         limit = (deadline - asyncio.get_running_loop().time()) * self._lookup_share
@@ -90,15 +91,9 @@ class Dialer:
         except TimeoutError as error:
             raise ResolverError(f"the name {endpoint.host} was not looked up within {limit:.3g} s", Phase.NAME) from error
 
-    def _check_host(self, endpoint: Endpoint) -> None:
-        if self._host_guard is None or is_address(endpoint.host):
-            return
-        if objection := self._host_guard(endpoint.host, endpoint.own_host):
-            raise RefusedAddressError(objection, Phase.CONNECT)
-
-    def _permitted(self, endpoint: Endpoint, addresses: Sequence[str]) -> list[str]:
+    def _permitted(self, endpoint: Endpoint, addresses: Sequence[str]) -> Sequence[str]:
         if self._guard is None:
-            return list(addresses)
+            return addresses
         objections = {address: self._guard(address, endpoint.own_host) for address in addresses}
         permitted = [address for address, objection in objections.items() if not objection]
         if permitted:

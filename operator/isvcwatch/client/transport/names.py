@@ -83,8 +83,6 @@ class Names:
 
     def known(self, host: str, *, own: bool = True) -> tuple[str, ...]:
         """The addresses of a host if they are cached, else none. If they are old, a lookup is started in the background."""
-        if is_address(host):
-            return (host,)
         now = self._clock()
         entry = self._entries.get((host, own))
         if entry is None or not entry.addresses or now - entry.known > STALE:
@@ -98,7 +96,7 @@ class Names:
         """The addresses of a host, in the resolver's order.
 
         Args:
-            host: the host's name, or an address.
+            host: the host's name.
             own: whether it is the caller's own host; other hosts wait in a separate queue.
 
         Raises:
