@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from bench.contestants import engine
+from bench.contestants import NEVER, engine
 from bench.fleet.fleet import open_files
 from bench.processors import apart
 from bench.report import Figure
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from bench.run import Run
 
 MOST: Final = 1.25
-NEVER: Final = 1e9
-"""Seconds; connections so old are never renewed."""
-
 FOR_CONNECTIONS: Final = 0.5
 """Of the open files: with more servers than that, models share them, so that each finds its connection kept."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from bench.contestants import engine
+from bench.contestants import NEVER, engine
 from bench.fleet.server import Kind
+from bench.processors import apart
 from bench.report import Figure
 from bench.run import RATE, say
 from bench.window import PATIENCE, measure, median, settle
@@ -23,12 +24,15 @@ CONFIRMING: Final = 6.0
 
 
 def hanging(run: Run) -> None:
-    """`hanging_lateness_p99`: one engine, in turn with none hanging and with a tenth of the targets hanging."""
+    """`hanging_lateness_p99`: one engine, in turn with none hanging and with a tenth of the targets hanging.
+
+    Connections are kept for good: in the first minute none would be renewed, and later many, whether any target hangs or not.
+    """
     models = run.fleet.models(run.pace.hanging)
     period = len(models) / RATE
     sick = sorted({model.server for model in models[::TENTH]})
     well, ill = [], []
-    with engine(run.fleet, models, period=period) as part:
+    with apart(run.fleet), engine(run.fleet, models, period=period, max_age=NEVER) as part:
         settle(part, period + PATIENCE)
         for number in range(run.pace.rounds):
             say(f"hanging targets, round {number + 1} of {run.pace.rounds}")
@@ -42,5 +46,5 @@ def hanging(run: Run) -> None:
     run.fleet.turn(Kind.HEALTHY, sick)
     for what, text in (("lateness", "start lateness, all targets"), ("latency", "latency of those that answer")):
         with_them, without = (median(windows, lambda window: window.p99(what)) for windows in (ill, well))  # noqa: B023 (called at once)
-        how = f"p99 over {len(models):,} targets, {RATE:,}/s"
+        how = f"p99 over {len(models):,} targets, {RATE:,}/s, connections kept for good, servers on a processor of their own"
         run.add(Figure(NAME, f"10 % hanging: {text}", with_them, "ms", "none hanging", without, MOST, how))

@@ -113,7 +113,8 @@ class Counting:
         metrics.probe = self.probe  # type: ignore[method-assign]
 
     def started(self, seconds: float) -> None:
-        self.lateness.append(seconds)
+        behind = time.monotonic() - asyncio.get_running_loop().time()  # uvloop's clock has whole ms, and stands still in a turn
+        self.lateness.append(seconds + behind)
         self._started(seconds)
 
     def probe(self, outcome: str, seconds: float) -> None:

@@ -78,5 +78,5 @@ def is_timestamp(text: str) -> bool:
 
 def one_line(text: str, limit: int = MESSAGE_LIMIT) -> str:
     """Text fit for a message: printable, on one line, at most `limit` characters."""
-    clean = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    clean = " ".join((text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)).split())
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"

@@ -24,7 +24,7 @@ class Lateness:
     """Records the stalls of the event loop, from the lateness of a regular tick.
 
     Args:
-        tick: seconds between two ticks.
+        tick: the most seconds between two ticks.
         now: this moment, on the loop's clock.
 
     Attributes:
@@ -40,9 +40,9 @@ class Lateness:
         self.stalls = 0
         self.stalled = 0.0
 
-    def tick(self, now: float) -> float:
-        """Take note of a tick, and return by how many seconds it is late."""
-        late = now - self.last_tick - self._tick
+    def tick(self, now: float, due: float) -> float:
+        """Take note of a tick that was due at a time, and return by how many seconds it is late."""
+        late = now - due
         if late > SHORTEST:
             self._recent.append((now, late))
             self.stalls += 1

@@ -31,8 +31,12 @@ log = structlog.get_logger(__name__)
 TICK: Final = 0.02
 """Seconds between two ticks; each starts all rounds that are due, since a wake-up costs more than a probe."""
 
-EDGE_OF_TICK: Final = 0.0005
-"""Seconds after a tick's time at which to wake up: uvloop's clock has whole milliseconds, and waking too early needs a second sleep."""
+HALF: Final = TICK / 2
+"""Seconds from a tick to the half after it, in which targets are asked that gave no answer the last time, and in which their timeouts end.
+A tick's answers would have to wait for what new connections and failures take."""
+
+INEXACT: Final = 0.0001
+"""Seconds by which a time may be off, as a sum of a few; less than half of uvloop's millisecond, to which uvloop rounds."""
 
 MOST_AT_ONCE: Final = 512
 """The most rounds started in one tick. They make 25,600 a second, more than any fleet needs."""
@@ -60,7 +64,7 @@ known when the last of three rounds ends."""
 
 
 class _Slot:
-    """A tick of the wheel: when it is due, and the targets whose next round it starts, some of which have moved since."""
+    """A tick of the wheel or the half after one: when it is due, and whose round it starts, though some targets have moved since."""
 
     __slots__ = ("due", "entries")
 
@@ -161,8 +165,8 @@ class Scheduler:
     """Starts a round for each target in each period: sooner if a verdict is being confirmed, later if the target has long been down.
 
     A target's place in its period comes from a hash of its UID, so that it stays the same after a restart and in another replica, and a
-    fleet is spread evenly however it was created. The wheel holds a list of targets for each tick that has any. A target that was moved
-    or removed stays in its old list, and is ignored there.
+    fleet is spread evenly however it was created. The wheel holds a list of targets for each tick, and each half after one, that has any. A
+    target that was moved or removed stays in its old list, and is ignored there.
 
     Args:
         prober: runs the rounds.
@@ -181,7 +185,7 @@ class Scheduler:
         self._entries: dict[str, _Due] = {}
         self._loop = asyncio.get_running_loop()
         self._wheel: dict[int, _Slot] = {}
-        self._at = int(self._loop.time() / TICK)
+        self._at = int(self._loop.time() / HALF)
         self._answering = Lane(IN_FLIGHT, AT_ONE_HOST, partial(self._start_waiting, silent=False), _namespace)
         self._silent = Lane(IN_FLIGHT, AT_ONE_HOST, partial(self._start_waiting, silent=True), _namespace)
         self._at_once = MOST_AT_ONCE
@@ -224,13 +228,16 @@ class Scheduler:
 
     async def run(self) -> None:
         """Start rounds until cancelled; then cancel the rounds under way."""
-        self.lateness.last_tick = self._loop.time()
+        due = self._loop.time()
         try:
             while True:
                 now = self._loop.time()
-                self._at_once = _at_once(self._at_once, late=self.lateness.tick(now))
+                self._at_once = _at_once(self._at_once, late=self.lateness.tick(now, due))
+                due = self._next_turn(now)
+                bell = self._loop.create_future()
+                self._loop.call_at(due + INEXACT, _ring, bell)  # first, since uvloop's clock stands still while rounds are started
                 self._turn(now)
-                await asyncio.sleep(TICK - self._loop.time() % TICK + EDGE_OF_TICK)
+                await bell
         finally:
             for uid in list(self._entries):
                 self.remove(uid)
@@ -241,20 +248,27 @@ class Scheduler:
         """Schedule the target's next round for the first tick at or after `due`, in place of any other; ignored if it waits for a place."""
         if entry.slot is IN_LANE or entry.slot is GONE:
             return
-        tick = max(math.ceil(due / TICK), self._at + 1)
-        slot = self._wheel.get(tick)
+        number = max(math.ceil(due / HALF), self._at + 1)
+        if number % 2 != entry.silent:
+            number += 1
+        slot = self._wheel.get(number)
         if slot is None:
-            slot = self._wheel[tick] = _Slot(tick * TICK)
+            slot = self._wheel[number] = _Slot(number * HALF)
         entry.slot = slot
         slot.entries.append(entry)
 
+    def _next_turn(self, now: float) -> float:
+        """The time of the next tick, or of the half before it if any target is due then."""
+        number = _number(now) + 1
+        return (number if number % 2 == 0 or number in self._wheel else number + 1) * HALF
+
     def _turn(self, now: float) -> None:
         """Start the rounds that are due, but not more than the loop can carry."""
-        wheel, until = self._wheel, int(now / TICK)
+        wheel, until = self._wheel, _number(now)
         left = self._at_once
         while self._at < until:
-            tick = self._at + 1
-            slot = wheel.get(tick)
+            number = self._at + 1
+            slot = wheel.get(number)
             if slot is not None:
                 while slot.entries:
                     entry = slot.entries.pop()
@@ -264,8 +278,8 @@ class Scheduler:
                         left -= 1
                         if not left:
                             return
-                del wheel[tick]
-            self._at = tick
+                del wheel[number]
+            self._at = number
 
     # Methods that start and end rounds.
 
@@ -413,6 +427,16 @@ class Scheduler:
 
 def _namespace(entry: _Due) -> str:
     return entry.target.namespace
+
+
+def _number(now: float) -> int:
+    """The number of the latest tick or half after one: ticks have even numbers."""
+    return int((now + INEXACT) / HALF)
+
+
+def _ring(bell: asyncio.Future[None]) -> None:
+    if not bell.done():
+        bell.set_result(None)
 
 
 def _at_once(before: int, *, late: float) -> int:

@@ -12,7 +12,7 @@ TICK = 0.02
 def test_in_time_nothing_is_spoiled() -> None:
     lateness = Lateness(TICK, 0.0)
     for tick in range(1, 500):
-        lateness.tick(tick * TICK + 0.005)
+        lateness.tick(tick * TICK + 0.005, tick * TICK)
     assert not lateness.spoiled(0.0, 10.0, 0.05)
     assert (lateness.stalls, lateness.stalled) == (0, 0.0)
 
@@ -24,8 +24,8 @@ def test_in_time_nothing_is_spoiled() -> None:
 )
 def test_a_stall_spoils_what_was_under_way(since: float, spoiled: bool) -> None:
     lateness = Lateness(TICK, 1.0)
-    lateness.tick(6.0)
-    lateness.tick(6.02)
+    lateness.tick(6.0, 1.0 + TICK)
+    lateness.tick(6.02, 6.02)
     assert lateness.spoiled(since, 6.03, 0.25) is spoiled
     assert lateness.stalls == 1
     assert lateness.stalled == pytest.approx(5.0 - TICK)
@@ -39,7 +39,7 @@ def test_a_stall_counts_before_the_tick_that_would_tell_of_it() -> None:
 
 def test_a_stall_is_told_by_its_own_length() -> None:
     lateness = Lateness(TICK, 0.0)
-    lateness.tick(0.2)
+    lateness.tick(0.2, TICK)
     assert lateness.spoiled(0.0, 0.21, 0.1)
     assert not lateness.spoiled(0.0, 0.21, 0.25)
 
@@ -47,7 +47,7 @@ def test_a_stall_is_told_by_its_own_length() -> None:
 def test_stalls_are_remembered_to_a_bound() -> None:
     lateness = Lateness(TICK, 0.0)
     for second in range(1, 1000):
-        lateness.tick(float(second))
+        lateness.tick(float(second), second - 1 + TICK)
     assert len(lateness._recent) < 100
     assert lateness.stalls == 999
 

@@ -20,7 +20,7 @@ from isvcwatch.core.conditions import Status
 from isvcwatch.core.health import Health
 from isvcwatch.probing import scheduler as scheduling_module
 from isvcwatch.probing.prober import Prober
-from isvcwatch.probing.scheduler import AT_ONE_HOST, TICK, Scheduler
+from isvcwatch.probing.scheduler import AT_ONE_HOST, HALF, TICK, Scheduler
 from tests.unit import builders
 from tests.unit.probing.fakes import OK, UNREADY, FakeMetrics, FakeTransport
 
@@ -295,6 +295,21 @@ class TestOthers:
         for n in range(20):
             assert len(on.starts(f"uid-{n}")) in {4, 5}
 
+    async def test_those_that_hang_are_asked_between_two_ticks(self) -> None:
+        async with stage() as on:
+            on.answer("hangs", takes=99)
+            for uid in ("hangs", "well"):
+                on.set(uid)
+            await asyncio.sleep(10 * PERIOD)
+            first, *hanging = on.starts("hangs")
+            on.answer("hangs", OK)
+            await asyncio.sleep(4 * PERIOD)
+        beside = [time % TICK for time in hanging]
+        assert len(beside) > 10
+        assert beside == [pytest.approx(HALF, abs=0.001)] * len(beside)
+        at_ticks = [(time + 0.001) % TICK for time in (first, *on.starts("well"), on.starts("hangs")[-1])]
+        assert at_ticks == [pytest.approx(0.001, abs=0.001)] * len(at_ticks)
+
     async def test_no_more_than_a_bound_are_under_way_at_one_address(self) -> None:
         count = AT_ONE_HOST + 100
         async with stage() as on:
@@ -495,7 +510,7 @@ class TestOwnTrouble:
             await asyncio.sleep(phase("a") + PERIOD - 0.5)
             on.answer("a", LostError("closed"), takes=1.0)
             await asyncio.sleep(0.8)
-            on.scheduler.lateness.tick(now() + 5.0)  # as if it had been stopped for so long
+            on.scheduler.lateness.tick(now() + 5.0, now())  # as if it had been stopped for so long
             on.scheduler.lateness.last_tick = now()
             await asyncio.sleep(0.8)
             on.answer("a", OK)
@@ -509,7 +524,7 @@ class TestOwnTrouble:
             on.set("a")
             for _ in range(40):
                 await asyncio.sleep(0.2)
-                on.scheduler.lateness.tick(now() + 5.0)
+                on.scheduler.lateness.tick(now() + 5.0, now())
                 on.scheduler.lateness.last_tick = now()
         assert [status for _, status, _ in on.turns] == [Status.FALSE]
         assert on.metrics.discards["late"] == 0
