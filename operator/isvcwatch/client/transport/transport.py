@@ -12,6 +12,7 @@ import httpx
 
 from isvcwatch.client.protocols import Answer
 from isvcwatch.client.transport import asks, errors
+from isvcwatch.client.transport.deadlines import Deadlines
 from isvcwatch.client.transport.dialing import Dialer
 from isvcwatch.client.transport.errors import Phase, WireError
 from isvcwatch.client.transport.inflating import inflate
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from isvcwatch.client.transport.asks import Ask, Endpoint
     from isvcwatch.client.transport.connection import Connection
+    from isvcwatch.client.transport.deadlines import Moment
     from isvcwatch.client.transport.dialing import Guard
     from isvcwatch.client.transport.parser import AnswerParser
 
@@ -63,7 +65,7 @@ def descriptors() -> int:
 class Exchange:
     """A request under way. After it is cancelled, it calls no callback any more."""
 
-    __slots__ = ("_ask", "_connection", "_dialing", "_done", "_doubt", "_ends", "_phase", "_timer", "_transport")
+    __slots__ = ("_ask", "_connection", "_deadline", "_dialing", "_done", "_doubt", "_ends", "_phase", "_transport")
 
     def __init__(self, transport: Transport, ask: Ask, ends: float, done: Done, doubt: Callable[[], None] | None) -> None:
         self._transport = transport
@@ -74,7 +76,7 @@ class Exchange:
         self._phase = Phase.NAME
         self._connection: Connection | None = None
         self._dialing: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._deadline: Moment | None = None
 
     def cancel(self) -> None:
         """Cancel the request, and close its connection."""
@@ -84,12 +86,25 @@ class Exchange:
     def begin(self, loop: asyncio.AbstractEventLoop, doubt_after: float) -> None:
         """Send the request, on a kept connection if there is one."""
         now = loop.time()
-        self._timer = loop.call_at(min(self._ends, now + doubt_after), self._time_passed)
+        self._deadline = self._transport.deadlines.join(loop, min(self._ends, now + doubt_after), self)
         kept = self._transport.take(self._ask.endpoint, now)
         if kept is not None:
             self._carry_on(kept)
         else:
             self._dial()
+
+    def time_passed(self) -> None:
+        """Call `doubt` or end the request, by which of the two times has passed."""
+        if self._deadline is None:
+            return
+        loop = self._transport.loop
+        doubt, self._doubt = self._doubt, None
+        if loop.time() < self._ends - EARLY:
+            self._deadline = self._transport.deadlines.join(loop, self._ends, self)
+            if doubt:
+                doubt()
+        else:
+            self._finish(errors.timed_out(self._phase))
 
     # Methods that the connection calls.
 
@@ -138,18 +153,6 @@ class Exchange:
     def _reached(self, phase: Phase) -> None:
         self._phase = phase
 
-    def _time_passed(self) -> None:
-        """Call `doubt` or end the request, by which of the two times has passed."""
-        loop = self._transport.loop
-        doubt, self._doubt = self._doubt, None
-        if loop.time() < self._ends - EARLY:
-            self._timer = loop.call_at(self._ends, self._time_passed)
-            if doubt:
-                doubt()
-        else:
-            self._timer = None
-            self._finish(errors.timed_out(self._phase))
-
     def _finish(self, outcome: Answer | WireError) -> None:
         done, self._done = self._done, None
         self._let_go()
@@ -158,9 +161,9 @@ class Exchange:
 
     def _let_go(self) -> None:
         self._doubt = None  # breaks a reference cycle that only the garbage collector could free
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
+        if self._deadline is not None:
+            self._deadline.leave(self)
+            self._deadline = None
         if self._dialing:
             self._dialing.cancel()
             self._dialing = None
@@ -202,6 +205,7 @@ class Transport(httpx.AsyncBaseTransport):
 
     Attributes:
         endpoints: the endpoints that it knows.
+        deadlines: the times at which exchanges under way end.
         opened_total: how many connections were made so far.
         reused_total: how many exchanges used a kept connection.
     """
@@ -227,6 +231,7 @@ class Transport(httpx.AsyncBaseTransport):
         self.parsers = Parsers()
         self.pipes = Pipes()
         self.endpoints = asks.Endpoints()
+        self.deadlines = Deadlines()
         self._pool = Pool()
         self._dialing = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -342,6 +347,7 @@ class Transport(httpx.AsyncBaseTransport):
             else:
                 connection.abort()
         self._pool.clear()
+        self.deadlines = Deadlines()
         self._names.moved()
 
     # Methods that exchanges call.
