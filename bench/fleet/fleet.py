@@ -9,18 +9,17 @@ import resource
 import subprocess
 import tempfile
 import uuid
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from bench.fleet.places import first_port, place
+from bench.fleet.server import Kind
 from bench.part import Part, module
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from bench.fleet.server import Kind
+    from collections.abc import Iterable, Iterator, Sequence
 
 FILES_A_SERVER = 2.2
 """A listener and a connection, which while it is renewed exists twice for a moment."""
@@ -93,6 +92,15 @@ class Fleet:
         """Have the servers' processes run on these processors alone."""
         for worker in self._workers.values():
             os.sched_setaffinity(worker.pid, processors)
+
+    @contextmanager
+    def distant(self, servers: Sequence[int]) -> Iterator[None]:
+        """Within, each of these servers takes its own few milliseconds to answer."""
+        self.turn(Kind.DISTANT, servers)
+        try:
+            yield
+        finally:
+            self.turn(Kind.HEALTHY, servers)
 
     def turn(self, kind: Kind, servers: Iterable[int]) -> dict[int, float]:
         """Make servers behave so; when each turned, by the machine's monotonic clock."""

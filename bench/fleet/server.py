@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import zlib
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, cast
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 BACKLOG: Final = 64
 SLOWNESS: Final = 0.5
 """Seconds that a slow server takes: well within the timeout."""
+
+FARTHEST: Final = 17
+"""Milliseconds that the slowest of distant servers takes: less than the engine's tick."""
 
 END: Final = b"\r\n\r\n"
 
@@ -42,19 +46,22 @@ class Kind(StrEnum):
     FAILING = "failing"
     HANGING = "hanging"
     SLOW = "slow"
+    DISTANT = "distant"
+    """Healthy, and takes a few milliseconds, each server its own, so that of many answers hardly any two come together."""
     REFUSING = "refusing"
 
 
 class Server:
     """Listens at one place; can be turned from one kind into another at any moment."""
 
-    __slots__ = ("_listener", "_place", "_tls", "connections", "kind")
+    __slots__ = ("_listener", "_place", "_tls", "connections", "distance", "kind")
 
     def __init__(self, place: tuple[str, int], tls: ssl.SSLContext | None) -> None:
         self._place = place
         self._tls = tls
         self._listener: asyncio.Server | None = None
         self.kind = Kind.HEALTHY
+        self.distance = (1 + zlib.crc32(repr(place).encode()) % FARTHEST) / 1000
         self.connections: set[asyncio.Transport] = set()
 
     async def open(self) -> None:
@@ -109,6 +116,8 @@ class Connection(asyncio.Protocol):
             self._transport.write(NOT_READY if OWN in data else _of_none(data))
         elif kind is Kind.SLOW:
             asyncio.get_running_loop().call_later(SLOWNESS, self._answer_late)
+        elif kind is Kind.DISTANT:
+            asyncio.get_running_loop().call_later(self._server.distance, self._answer_late)
 
     def _answer_late(self) -> None:
         if not self._transport.is_closing():

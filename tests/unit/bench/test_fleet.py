@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.fleet.server import Kind, Server
+from bench.fleet.places import place as place_of
+from bench.fleet.server import FARTHEST, Kind, Server
+from isvcwatch.probing.scheduler import TICK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -86,6 +89,19 @@ async def test_a_hanging_one_accepts_and_never_answers() -> None:
     async with serving(Kind.HANGING) as (_, place):
         with pytest.raises(TimeoutError):
             await answer(place, ASKED)
+
+
+async def test_a_distant_one_is_healthy_and_takes_its_time() -> None:
+    async with serving(Kind.DISTANT) as (server, place):
+        began = time.monotonic()
+        assert await answer(place, ASKED) == [b"HTTP/1.1 200 OK"]
+        assert time.monotonic() - began >= server.distance > 0
+
+
+def test_distant_ones_are_at_many_distances_within_a_tick() -> None:
+    distances = {Server(place_of(number, 15000), None).distance for number in range(200)}
+    assert len(distances) == FARTHEST
+    assert max(distances) < TICK
 
 
 async def test_a_refusing_one_drops_its_connections_and_lets_nobody_in_until_it_is_healed() -> None:
