@@ -32,30 +32,30 @@ of one window and not in that of the next."""
 def hanging(run: Run) -> None:
     """`hanging_lateness_p99`: one engine, in turn with none hanging and with a tenth of the targets hanging; medians of slices' p99s.
 
-    Connections are kept for good: in the first minute none would be renewed, and later many, whether any target hangs or not.
+    Servers are distant: where they answer at once, latency is the time that the engine itself takes for a tick's rounds. Connections are
+    kept for good: in the first minute none would be renewed, and later many, whether any target hangs or not.
     """
     models = run.fleet.models(run.pace.hanging)
     period = len(models) / RATE
     sick = sorted({model.server for model in models[::TENTH]})
     well: list[dict[str, float]] = []
     ill: list[dict[str, float]] = []
-    with apart(run.fleet), engine(run.fleet, models, period=period, max_age=NEVER) as part:
+    with apart(run.fleet), run.fleet.distant(range(len(models))), engine(run.fleet, models, period=period, max_age=NEVER) as part:
         settle(part, period + PATIENCE)
         for number in range(run.pace.rounds):
             say(f"hanging targets, round {number + 1} of {run.pace.rounds}")
             if number:
-                run.fleet.turn(Kind.HEALTHY, sick)
+                run.fleet.turn(Kind.DISTANT, sick)
                 time.sleep(period + CONFIRMING)
             well += _slices(part, run.pace.seconds)
             run.fleet.turn(Kind.HANGING, sick)
             time.sleep(period + CONFIRMING)
             ill += _slices(part, run.pace.seconds)
-    run.fleet.turn(Kind.HEALTHY, sick)
     for what, text in (("lateness", "start lateness, all targets"), ("latency", "latency of those that answer")):
         with_them, without = (statistics.median(a[f"{what}_p99"] for a in slices) * 1000 for slices in (ill, well))
         how = (
             f"p99 of each {SLICE:g} s, median of {len(well)}; {len(models):,} targets, {RATE:,}/s, connections kept for good, "
-            "servers on a processor of their own"
+            "servers on a processor of their own, which take 1 to 17 ms"
         )
         run.add(Figure(NAME, f"10 % hanging: {text}", with_them, "ms", "none hanging", without, MOST, how))
 

@@ -248,7 +248,7 @@ class Scheduler:
         """Schedule the target's next round for the first tick at or after `due`, in place of any other; ignored if it waits for a place."""
         if entry.slot is IN_LANE or entry.slot is GONE:
             return
-        number = max(math.ceil(due / HALF), self._at + 1)
+        number = max(math.ceil(due / HALF), self._at + 1 + entry.silent)  # the half that follows may come without a turn
         if number % 2 != entry.silent:
             number += 1
         slot = self._wheel.get(number)

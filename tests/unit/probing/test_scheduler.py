@@ -310,6 +310,15 @@ class TestOthers:
         at_ticks = [(time + 0.001) % TICK for time in (first, *on.starts("well"), on.starts("hangs")[-1])]
         assert at_ticks == [pytest.approx(0.001, abs=0.001)] * len(at_ticks)
 
+    async def test_one_that_begins_to_hang_is_asked_in_time(self) -> None:
+        async with stage() as on:
+            on.answer("a", UNREADY)
+            on.set("a")
+            await asyncio.sleep(3 * PERIOD)
+            on.answer("a", takes=99)  # a failure that another one follows is asked about again as soon as it is known
+            await asyncio.sleep(5 * PERIOD)
+        assert max(on.metrics.lateness) < 0.001
+
     async def test_no_more_than_a_bound_are_under_way_at_one_address(self) -> None:
         count = AT_ONE_HOST + 100
         async with stage() as on:
