@@ -20,9 +20,6 @@ WORKERS: Final = 20
 
 STARTING: Final = 120.0  # seconds
 
-NEVER: Final = 1e9
-"""Seconds; connections so old are never renewed."""
-
 CALLS: Final = {"call": "ready", "timeout": 2, "at_once": 0}
 """What the public clients are asked for where nothing else is said."""
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from bench.contestants import NEVER, engine
+from bench.contestants import engine
 from bench.fleet.fleet import open_files
 from bench.processors import apart
 from bench.report import Figure
 from bench.run import RATE, settled
+from bench.subjects.asking import NEVER
 from bench.window import PATIENCE, median
 
 if TYPE_CHECKING:

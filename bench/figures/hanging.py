@@ -6,11 +6,12 @@ import statistics
 import time
 from typing import TYPE_CHECKING, Final
 
-from bench.contestants import NEVER, engine
+from bench.contestants import engine
 from bench.fleet.server import Kind
 from bench.processors import apart
 from bench.report import Figure
 from bench.run import RATE, say
+from bench.subjects.asking import NEVER
 from bench.window import PATIENCE, settle
 
 if TYPE_CHECKING:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     Model = dict[str, Any]
     Ask = Callable[[Model], Awaitable[bool]]
 
+NEVER = 1e9
+"""Seconds; connections so old are never renewed."""
+
 
 @dataclass(slots=True)
 class Tally:

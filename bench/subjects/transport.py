@@ -11,7 +11,7 @@ import ssl
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.lines import answer, say, settings
-from bench.subjects.asking import Tally, process_mark
+from bench.subjects.asking import NEVER, Tally, process_mark
 from isvcwatch import process
 from isvcwatch.client.transport import Transport
 from isvcwatch.probing.scheduler import TICK
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 TIMEOUT: Final = 2.0
 STARTING: Final = 30.0  # seconds
-NEVER: Final = 1e9
-"""Seconds; connections so old are never renewed."""
-
 AT_ONCE: Final = 50
 """Connections opened at once: fewer than a server of the fleet lets wait."""
 

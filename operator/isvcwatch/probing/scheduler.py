@@ -245,7 +245,10 @@ class Scheduler:
     # Methods that put targets into the wheel and take them out.
 
     def _put(self, entry: _Due, due: float) -> None:
-        """Schedule the target's next round for the first tick at or after `due`, in place of any other; ignored if it waits for a place."""
+        """Schedule the target's next round in place of any other, unless it waits for a place.
+
+        It is for the first tick at or after `due`, or the first half after one if the target is silent.
+        """
         if entry.slot is IN_LANE or entry.slot is GONE:
             return
         number = max(math.ceil(due / HALF), self._at + 1 + entry.silent)  # the half that follows may come without a turn
