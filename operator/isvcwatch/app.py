@@ -23,7 +23,7 @@ from isvcwatch.kube.sinks.conditions import ConditionsSink
 from isvcwatch.kube.sinks.events import EventsSink, Regarding
 from isvcwatch.kube.sinks.own import OwnEvents
 from isvcwatch.kube.store import Store
-from isvcwatch.kube.watch import Watch
+from isvcwatch.kube.watch import DEAF, Watch
 from isvcwatch.probing.addresses import AddressPolicy
 from isvcwatch.probing.vigil import Lookups, Reach, Vigil
 from isvcwatch.settings import OMIT
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from isvcwatch.core.edges import Edge
     from isvcwatch.kube.connection import ApiConnection
+    from isvcwatch.kube.kinds import Kind
     from isvcwatch.kube.store import Change
     from isvcwatch.settings import Settings
 
@@ -47,6 +48,15 @@ STALE_TICK: Final = 15.0
 
 STALE_LISTS: Final = 10
 """Periods without a complete list after which the process is not live, unless the API server itself stands in the way."""
+
+STALE_WATCH: Final = 300.0
+"""Seconds without a live watch of a kind after which the process is not live, unless the API server itself stands in the way."""
+
+RESTARTS: Final = 3
+"""Ends of the watch in a row from which on /livez?verbose warns of it."""
+
+MISSING: Final = 3
+"""Lists in a row with changes that the watch had missed from which on /livez?verbose warns of it: one alone may have been under way."""
 
 STALE_WRITES: Final = 180.0
 """Seconds in which no write has begun or ended although some wait, after which the process is not live: a call takes at most 30."""
@@ -98,8 +108,8 @@ class Operator:
             "lookups": Vigil(Lookups(), lambda found: fleet.names_checked(found=found)),
         }
         self._preflight = Preflight(api, self._store, settings.namespaces)
-        self._watch = Watch(connection, self._store, settings.namespaces, metrics)
         self._resync = Resync(api, self._store, settings.namespaces, metrics, settings.resync)
+        self._watch = Watch(connection, self._store, settings.namespaces, metrics, api.discovers, self._resync.soon)
         metrics.watch_health(lambda: level(self._signs()))
         self._http = HttpServer(metrics, self._signs)
 
@@ -164,7 +174,16 @@ class Operator:
 
     def _signs(self) -> list[Sign]:
         """The process's signs of life at this moment."""
-        return [self._parts(), self._first_list(), self._lists(), self._scheduler(), self._loop(), self._writes(), self._network()]
+        return [
+            self._parts(),
+            self._first_list(),
+            self._lists(),
+            self._watches(),
+            self._scheduler(),
+            self._loop(),
+            self._writes(),
+            self._network(),
+        ]
 
     def _parts(self) -> Sign:
         words = f"the {self._ended} has ended" if self._ended else "all run"
@@ -180,6 +199,22 @@ class Operator:
         stale = age > STALE_LISTS * self._settings.resync + STALE_TICK
         words = f"InferenceServices were last listed {age:.0f} s ago{': ' if problem else ''}{problem}"
         return Sign("lists", words, Level.WARNING if problem else Level.CRITICAL if stale else Level.WELL)
+
+    def _watches(self) -> Sign:
+        deaf = {kind: seconds for kind, seconds in self._watch.deaf().items() if seconds > DEAF}
+        if deaf:
+            words = "; ".join(f"no live watch of {kind} for {seconds:.0f} s{self._because(kind)}" for kind, seconds in deaf.items())
+            stuck = max(deaf.values()) > STALE_WATCH and not self._resync.problem and not any(self._watch.refusal(kind) for kind in deaf)
+            return Sign("watch", words, Level.CRITICAL if stuck else Level.WARNING)
+        if self._watch.restarts >= RESTARTS:
+            return Sign("watch", f"the watch has ended {self._watch.restarts} times in a row", Level.WARNING)
+        if self._resync.missing >= MISSING:
+            return Sign("watch", f"each of the last {self._resync.missing} lists had changes that the watch had not told of", Level.WARNING)
+        return Sign("watch", "each kind that could be listed has a live watch")
+
+    def _because(self, kind: Kind[Any]) -> str:
+        refusal = self._watch.refusal(kind)
+        return f", the API server answers {refusal}" if refusal else ""
 
     def _scheduler(self) -> Sign:
         age = asyncio.get_running_loop().time() - self._engine.scheduler.last_tick

@@ -98,6 +98,7 @@ def _settings(options: Sequence[settings.Option], parsed: argparse.Namespace, en
 
 def _run(parsed: argparse.Namespace) -> int:
     chosen = _settings(settings.RUN_OPTIONS, parsed, os.environ)
+    process.ensure_home()
     try:
         from isvcwatch import app  # noqa: PLC0415 -- needs the operator's libraries, which the client and `check` don't
         from isvcwatch.kube.errors import ConfigError  # noqa: PLC0415
@@ -134,6 +135,7 @@ def _explain(parsed: argparse.Namespace) -> int:
     namespace, slash, name = (parsed.service or "").partition("/")
     if bool(parsed.filename) == bool(parsed.service) or (parsed.service and not (slash and namespace and name)):
         raise UsageError(f"{parsed.service!r} names no InferenceService: write NAMESPACE/NAME, or -f FILE")
+    process.ensure_home()
     try:
         from isvcwatch import explain  # noqa: PLC0415 -- needs the operator's libraries
         from isvcwatch.kube.errors import KubeError  # noqa: PLC0415

@@ -1,9 +1,11 @@
-"""Sets up the operator's process: chooses the faster event loop, and raises the limit on open files."""
+"""Sets up the operator's process: chooses the faster event loop, raises the limit on open files, and sees to it that there is a home."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,3 +33,14 @@ def raise_file_limit() -> int:
     except (ValueError, OSError):  # on macOS, for one, the hard limit may be higher than the kernel grants
         return soft
     return hard
+
+
+def ensure_home() -> None:
+    """Set HOME to `/`, as container runtimes do, where neither the environment nor a passwd file names a home directory.
+
+    The Kubernetes client asks for one as soon as it is imported, and raises an error where there is none.
+    """
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = os.sep

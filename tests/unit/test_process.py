@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -44,3 +46,16 @@ def test_a_limit_that_cannot_be_raised_stays(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(resource, "setrlimit", refuse)
     assert process.raise_file_limit() == before[0]
     assert resource.getrlimit(resource.RLIMIT_NOFILE) == before
+
+
+@pytest.mark.parametrize(("home", "expected"), [("", os.sep), ("/home/ada", "/home/ada")])
+def test_where_nothing_names_a_home_it_is_the_root_as_in_a_container(monkeypatch: pytest.MonkeyPatch, home: str, expected: str) -> None:
+    def homeless(_: int) -> None:
+        raise KeyError("uid not found")
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", homeless)
+    if home:
+        monkeypatch.setenv("HOME", home)
+    process.ensure_home()
+    assert Path.home() == Path(expected)

@@ -6,9 +6,9 @@ import asyncio
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 from isvcwatch.kube import errors
+from isvcwatch.kube.resources import path_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -46,7 +46,7 @@ class Api:
     async def list_page(self, resource: Resource, namespace: str = "", *, limit: int = PAGE, token: str = "") -> dict[str, Any]:
         """One page of a list, of one namespace or, if none is named, of all."""
         query = [("limit", str(limit)), *([("continue", token)] if token else [])]
-        return await self._call("GET", "list", resource, self._path(resource, namespace), query=query)
+        return await self._call("GET", "list", resource, path_of(resource, namespace), query=query)
 
     async def pages(self, resource: Resource, namespace: str = "") -> AsyncIterator[Page]:
         """Every object, a page at a time, without its `managedFields`, which are long and not needed.
@@ -73,7 +73,7 @@ class Api:
             GoneError: there is none of that name.
         """
         query = [("fieldSelector", f"metadata.name={name}"), ("limit", "1")]
-        listed = await self._call("GET", "list", resource, self._path(resource, namespace), query=query)
+        listed = await self._call("GET", "list", resource, path_of(resource, namespace), query=query)
         items = listed.get("items") or ()
         if not items:
             raise errors.GoneError(f"{resource} {name} is not there")
@@ -92,28 +92,20 @@ class Api:
     async def try_watch(self, resource: Resource, namespace: str, resource_version: str) -> None:
         """Watch for a second, only to see whether that is allowed."""
         query = [("watch", "true"), ("timeoutSeconds", "1"), ("resourceVersion", resource_version)]
-        await self._call("GET", "watch", resource, self._path(resource, namespace), query=query, parse=False)
+        await self._call("GET", "watch", resource, path_of(resource, namespace), query=query, parse=False)
 
     async def get(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
         """One object."""
-        return await self._call("GET", "get", resource, self._path(resource, namespace, name), named=True)
+        return await self._call("GET", "get", resource, path_of(resource, namespace, name), named=True)
 
     async def create(self, resource: Resource, namespace: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Create an object."""
-        return await self._call("POST", "create", resource, self._path(resource, namespace), body=body)
+        return await self._call("POST", "create", resource, path_of(resource, namespace), body=body)
 
     async def json_patch(self, resource: Resource, namespace: str, name: str, body: list[dict[str, Any]]) -> dict[str, Any]:
         """Patch by RFC 6902."""
-        path = self._path(resource, namespace, name)
+        path = path_of(resource, namespace, name)
         return await self._call("PATCH", "patch", resource, path, body=body, content_type="application/json-patch+json", named=True)
-
-    @staticmethod
-    def _path(resource: Resource, namespace: str, name: str = "") -> str:
-        parts = [resource.group, resource.version]
-        if namespace and resource.namespaced:
-            parts += ["namespaces", namespace]
-        parts += [part for part in (resource.plural, name, resource.subresource) if part]
-        return "/apis/" + "/".join(quote(part, safe="") for part in parts)
 
     async def _call(
         self,

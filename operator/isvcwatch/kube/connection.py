@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-DEFAULT_KUBECONFIG: Final = Path.home() / ".kube" / "config"
+DEFAULT_KUBECONFIG: Final = "~/.kube/config"
 
 RENEWAL: Final = 60.0
 """Seconds after which a token file is read, or a kubeconfig's plugin is run, again: as often as client-go does."""
@@ -65,11 +65,18 @@ class ApiConnection:
         """Close the connections of our own calls; kopf closes its own."""
         await self.client.close()
 
-    def kopf_session(self) -> kopf.AiohttpSession:
-        """A session for kopf, on the same TLS settings and credentials; kopf owns and closes it."""
+    def kopf_session(self, *middlewares: aiohttp.ClientMiddlewareType) -> kopf.AiohttpSession:
+        """A session for kopf, on the same TLS settings and credentials; kopf owns and closes it.
+
+        Args:
+            middlewares: see each request and its response.
+        """
         context = self.client.rest_client.ssl_context
         session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=context), middlewares=(self._authenticate,), trust_env=True, read_bufsize=2**21
+            connector=aiohttp.TCPConnector(limit=0, ssl=context),
+            middlewares=(self._authenticate, *middlewares),
+            trust_env=True,
+            read_bufsize=2**21,
         )
         return kopf.AiohttpSession(server=self.server, aiohttp_session=session)
 
@@ -103,7 +110,7 @@ async def connect(kubeconfig: str = "", context: str = "") -> ApiConnection:
             raise ConfigError(f"the pod's service account can't be used: {error}; mount its token, or name a --kubeconfig") from error
         _renew(configuration, _load_pods_own)
         return ApiConnection(configuration)
-    await _load_kubeconfig(configuration, named or str(DEFAULT_KUBECONFIG), context)
+    await _load_kubeconfig(configuration, named or DEFAULT_KUBECONFIG, context)
     return ApiConnection(configuration)
 
 

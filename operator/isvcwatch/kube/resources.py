@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,15 @@ class Resource:
         """The RBAC rule that allows the verb, for people to add to the (Cluster)Role of the service account."""
         plural = f"{self.plural}/{self.subresource}" if self.subresource else self.plural
         return f'add the RBAC rule {{apiGroups: ["{self.group}"], resources: ["{plural}"], verbs: ["{verb}"]}}'
+
+
+def path_of(resource: Resource, namespace: str = "", name: str = "") -> str:
+    """The path of a resource's objects in the API, of one namespace or, if none is named, of all; or of one object."""
+    parts = [resource.group, resource.version]
+    if namespace and resource.namespaced:
+        parts += ["namespaces", namespace]
+    parts += [part for part in (resource.plural, name, resource.subresource) if part]
+    return "/apis/" + "/".join(quote(part, safe="") for part in parts)
 
 
 INFERENCE_SERVICES: Final = Resource("serving.kserve.io", "v1beta1", "inferenceservices")

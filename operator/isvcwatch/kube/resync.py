@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -60,6 +61,7 @@ class Resync:
     Attributes:
         problem: why the latest list was not complete; empty if it was.
         kinds: the kinds that can be read; those that are missing at first are added later.
+        missing: how many lists in a row, of those made for each period, had changes that the watch had missed.
     """
 
     def __init__(
@@ -82,7 +84,9 @@ class Resync:
         self._newest: dict[tuple[Kind[Any], str], int] = {}
         self._stale: dict[tuple[Kind[Any], str], int] = {}
         self._unserved: dict[Kind[Any], int] = {}
+        self._soon = asyncio.Event()
         self.kinds: list[Kind[Any]] = []
+        self.missing = 0
         self._completed: float | None = None
         self.problem = ""
 
@@ -90,6 +94,10 @@ class Resync:
     def age(self) -> float:
         """Seconds since the latest complete list; 0 before the first one, which the preflight waits for."""
         return 0.0 if self._completed is None else self._clock() - self._completed
+
+    def soon(self) -> None:
+        """List at once, without waiting for the period's end."""
+        self._soon.set()
 
     async def run(self, kinds: Sequence[Kind[Any]]) -> None:
         """List until cancelled.
@@ -101,12 +109,13 @@ class Resync:
         self._completed = self._clock()
         tries = 0
         while True:
-            if tries:
-                await asyncio.sleep(min(pause(tries), self._period))
-            else:
-                await asyncio.sleep(self._period * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 -- jitter
+            wait = min(pause(tries), self._period) if tries else self._period * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 -- jitter
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._soon.wait(), wait)
+            asked = self._soon.is_set()
+            self._soon.clear()
             try:
-                await self.once()
+                missed = await self.once()
             except errors.KubeError as error:
                 tries += 1
                 self._say(str(error))
@@ -116,9 +125,11 @@ class Resync:
             else:
                 tries = 0
                 self._say("")
+                if not asked:  # what was missed while the watch was away is no sign that it now misses anything
+                    self.missing = self.missing + 1 if missed else 0
 
-    async def once(self) -> None:
-        """List everything once.
+    async def once(self) -> int:
+        """List everything once, and return how many changes the watch had missed.
 
         Raises:
             KubeError: a kind could not be listed; the other kinds are taken in all the same.
@@ -138,6 +149,7 @@ class Resync:
         self._metrics.resync(missed)
         if missed:
             log.info("resynced", missed=missed)
+        return missed
 
     async def _look_for_more(self) -> None:
         """Check whether a kind that could not be read before can be now, since its CRD or the right to it may have been added."""

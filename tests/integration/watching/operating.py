@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from typing import TYPE_CHECKING, Any, Self
 
@@ -52,6 +54,15 @@ class OperatorProcess:
 
     def kill(self) -> None:
         self._child.kill()
+
+    def terminate(self, seconds: float) -> None:
+        """Ask it to end, and wait until it has by itself.
+
+        Raises:
+            RigError: it has not within that time.
+        """
+        os.kill(self._child.pid, signal.SIGTERM)
+        wait_until(lambda: not self.running, seconds, "it ends by itself")
 
     def get(self, path: str) -> str:
         """Status and text of an HTTP answer of the operator's own server; empty while there is none."""

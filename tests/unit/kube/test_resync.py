@@ -74,6 +74,35 @@ async def test_what_a_watch_has_lost_is_found_within_a_round() -> None:
         assert stage.counted.missed[:2] == [1, 2]
 
 
+async def test_a_list_that_is_asked_for_is_made_at_once() -> None:
+    async with resyncing(listed("10", "a", "b"), listed("20", "b"), listed("30", "b")) as stage:
+        await asyncio.sleep(ROUND)
+        stage.resync.soon()
+        await asyncio.sleep(0.1)
+        assert stage.names == ["b"]
+        assert stage.counted.missed == [2, 1]
+        await asyncio.sleep(PERIOD / 2)
+        assert len(stage.counted.missed) == 2
+
+
+async def test_it_counts_the_lists_in_a_row_that_the_watch_had_missed_changes_of() -> None:
+    async with resyncing(listed("10", "a"), listed("20", "b"), listed("30", "c"), listed("30", "c"), listed("40", "d")) as stage:
+        await asyncio.sleep(2 * ROUND)
+        assert stage.resync.missing >= 2
+        await asyncio.sleep(2 * ROUND)
+        assert stage.resync.missing == 0
+
+
+async def test_what_a_list_finds_that_was_asked_for_does_not_count_as_missed_by_the_watch_now() -> None:
+    async with resyncing(listed("10", "a"), listed("20", "b")) as stage:
+        stage.resync.soon()
+        await asyncio.sleep(0.1)
+        stage.resync.soon()
+        await asyncio.sleep(0.1)
+        assert stage.counted.missed == [1, 2]
+        assert stage.resync.missing == 0
+
+
 async def test_its_age_is_that_of_the_latest_complete_list() -> None:
     async with resyncing(listed("10"), errors.UnavailableError("away")) as stage:
         await asyncio.sleep(ROUND)
