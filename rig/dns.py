@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import shutil
 import socket
 import struct
@@ -12,10 +13,13 @@ import threading
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
+from rig.process import RigError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-ADDRESS = "127.0.0.77"
+ADDRESSES = tuple(f"127.0.0.{last}" for last in range(70, 120))
+"""Each is another host's on loopback: several servers run side by side."""
 PORT = 53
 A = 1
 RESPONSE, NXDOMAIN = 0x8180, 0x8183
@@ -40,7 +44,7 @@ class NameServer:
     def __init__(self, mood: Mood = Mood.WELL) -> None:
         self.mood = mood
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind((ADDRESS, PORT))
+        self.address = self._bind()
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
     def __enter__(self) -> Self:
@@ -56,9 +60,17 @@ class NameServer:
     def python(self, directory: Path) -> list[str]:
         """The command of a Python whose resolver it is, in a mount namespace of its own."""
         configuration = directory / "resolv.conf"
-        configuration.write_text(f"nameserver {ADDRESS}\noptions timeout:30\n")
+        configuration.write_text(f"nameserver {self.address}\noptions timeout:30\n")
         inside = f'mount --bind "{configuration}" /etc/resolv.conf && exec "$@"'
         return ["unshare", "-rm", "sh", "-c", inside, "sh", sys.executable]
+
+    def _bind(self) -> str:
+        """Take an address that no other server has."""
+        for address in random.sample(ADDRESSES, len(ADDRESSES)):
+            with contextlib.suppress(OSError):
+                self._socket.bind((address, PORT))
+                return address
+        raise RigError(f"port {PORT} is taken at each of {ADDRESSES[0]} to {ADDRESSES[-1]}, or may not be listened at")
 
     def _serve(self) -> None:
         while True:

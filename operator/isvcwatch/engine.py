@@ -109,8 +109,8 @@ class Engine:
         """Close the connections; after `run` has ended."""
         await self._transport.aclose()
 
-    def _judge(self, target: Target, found: Round) -> Health | None:
-        self.fleet.feed(target.uid, RoundEnded(target, found))
+    def _judge(self, target: Target, found: Round, fresh: bool) -> Health | None:
+        self.fleet.feed(target.uid, RoundEnded(target, found, fresh=fresh))
         return self.fleet.health(target)
 
     def _counts(self) -> Mapping[str, int]:

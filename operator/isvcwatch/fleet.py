@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from isvcwatch.core.conditions import Status
 from isvcwatch.core.edges import Doubt, Edge, Failed
 from isvcwatch.core.gate import Gate, NamesGate, is_silence
-from isvcwatch.core.step import Probe, Rest, RoundEnded, Say, State, decision, step
+from isvcwatch.core.step import AskAnew, Probe, Rest, RoundEnded, Say, State, decision, step
 from isvcwatch.core.targets import Misconfigured, Skipped, Target
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ class Schedule(Protocol):
 
     def set(self, target: Target, delay: float = 0.0) -> None:
         """Probe the target from now on; its first round starts after `delay` seconds at the earliest."""
+
+    def ask_anew(self, uid: str, *, hurried: bool) -> None:
+        """Probe the service at once and on new connections; if hurried, not wait long for an answer until it is asked anew otherwise."""
 
     def remove(self, uid: str) -> None:
         """Stop probing the service with this UID."""
@@ -147,6 +150,8 @@ class Fleet:
         match effect:
             case Probe(target, delay):
                 self._schedule.set(target, delay)
+            case AskAnew(hurried):
+                self._schedule.ask_anew(uid, hurried=hurried)
             case Rest():
                 self._schedule.remove(uid)
             case Say():

@@ -90,6 +90,7 @@ USED = {
     *rules(resources.INFERENCE_SERVICE_STATUS, "patch"),
     *rules(resources.SERVING_RUNTIMES, "list", "watch"),
     *rules(resources.CLUSTER_SERVING_RUNTIMES, "list", "watch"),
+    *rules(resources.ENDPOINT_SLICES, "list", "watch"),
     *rules(resources.EVENTS, "create"),
 }
 

@@ -46,12 +46,16 @@ class FakeSchedule:
 
     targets: dict[str, Target] = field(default_factory=dict)
     delays: list[float] = field(default_factory=list)
+    anew: list[tuple[str, bool]] = field(default_factory=list)
     wells: int = 0
     calm: bool = False
 
     def set(self, target: Target, delay: float = 0.0) -> None:
         self.targets[target.uid] = target
         self.delays.append(delay)
+
+    def ask_anew(self, uid: str, *, hurried: bool) -> None:
+        self.anew.append((uid, hurried))
 
     def remove(self, uid: str) -> None:
         self.targets.pop(uid, None)

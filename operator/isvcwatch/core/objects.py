@@ -146,6 +146,44 @@ class Runtime:
 
 
 @dataclass(frozen=True, slots=True)
+class Replica:
+    """One endpoint of a Service, which is a pod in nearly all cases.
+
+    Attributes:
+        address: its first IP address.
+        pod: the pod's name; empty if the endpoint is not a pod.
+        node: the node's name; empty if it is not known.
+        ready: whether traffic is sent to it.
+        serving: whether it answers, though it may be ending.
+        ending: whether its pod is being deleted.
+    """
+
+    address: str
+    pod: str = ""
+    node: str = ""
+    ready: bool = True
+    serving: bool = True
+    ending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSlice:
+    """Some endpoints of a Service of an InferenceService.
+
+    Attributes:
+        namespace: the namespace of all three.
+        owner: the name of the InferenceService, by KServe's label on the Service, which is copied to the slice.
+        service: the name of the Service.
+        endpoints: the endpoints; a slice without any shows that the Service's selector finds no pod.
+    """
+
+    namespace: str
+    owner: str
+    service: str
+    endpoints: tuple[Replica, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class InferenceService:
     """The parts of an InferenceService that watching it needs.
 

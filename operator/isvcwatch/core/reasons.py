@@ -41,6 +41,9 @@ class Reason(StrEnum):
     TLS_FAILED = "TLSFailed"
     INVALID_ANSWER = "InvalidAnswer"
     PROBE_FAILED = "ProbeFailed"
+    # What Kubernetes says about its endpoints, whatever it answers.
+    NO_ENDPOINTS = "NoEndpoints"
+    NONE_READY = "NoneReady"
     # It was not asked.
     TARGET_REFUSED = "TargetRefused"
     INVALID_ANNOTATION = "InvalidAnnotation"
@@ -90,6 +93,8 @@ MEANINGS: Final[dict[Reason, str]] = {
     Reason.UNREACHABLE: "the network has no way to the address",
     Reason.TIMED_OUT: "no answer within the timeout",
     Reason.CONNECTION_TIMED_OUT: "no TCP connection within the timeout: packets to the address are dropped, or its node is gone",
+    Reason.NO_ENDPOINTS: "the Service has no endpoint: its selector finds no pod, so that clients get no answer",
+    Reason.NONE_READY: "the Service has endpoints, and none of them is ready, so that clients get no answer",
     Reason.NAME_NOT_FOUND: "the host name does not exist: the Service is missing",
     Reason.RESOLVER_FAILED: "the watcher's DNS resolver does not answer, so nothing can be told",
     Reason.TLS_FAILED: "the TLS handshake failed: the certificate is not trusted, is for another host, or the port speaks no TLS",

@@ -7,6 +7,9 @@
 | `Told`       | remembers which status of the model was announced |
 | `Gone`       | forgets the service |
 
+Where a service's endpoints have changed, `Seen` has it asked anew. While its Service has no endpoint to send clients to, every round that
+is not answered on a new connection says so.
+
 After `Seen` and `RoundEnded`, a `Say` effect asks for a write if the object does not show the current verdicts.
 """
 
@@ -15,11 +18,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from isvcwatch.core.backing import lacking
 from isvcwatch.core.conditions import Status, timestamp
 from isvcwatch.core.decide import Decision, Record, decide, seed, told, unsay
 from isvcwatch.core.derive import derive
 from isvcwatch.core.edges import Edge, Placed, Turned
-from isvcwatch.core.health import Finding, Health
+from isvcwatch.core.health import Finding, Health, Round
 from isvcwatch.core.objects import DeploymentMode
 from isvcwatch.core.reasons import Reason
 from isvcwatch.core.rollout import Former, reached, stable
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from isvcwatch.core.health import Round
+    from isvcwatch.core.backing import Backing
     from isvcwatch.core.objects import InferenceService, Runtime
     from isvcwatch.core.policy import ProbePolicy
 
@@ -57,6 +61,7 @@ class State:
         record: what is held to be so; None while it is left alone.
         stopped: it is stopped, or was and is not probed yet: what its conditions say is from before.
         former: how it was reached before its last change; None once it has answered since, or once the pods of before are gone.
+        behind: what stands behind its Services, as far as it is known.
     """
 
     isvc: InferenceService
@@ -64,6 +69,7 @@ class State:
     record: Record | None
     stopped: bool = False
     former: Former | None = None
+    behind: tuple[Backing, ...] = ()
 
     @property
     def model_ready(self) -> Finding | None:
@@ -76,10 +82,11 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The service is new or has changed, or its runtime has."""
+    """The service is new or has changed, or its runtime or its endpoints have."""
 
     isvc: InferenceService
     runtime: Runtime | None = None
+    behind: tuple[Backing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +102,13 @@ class RoundEnded:
         target: the same object that the schedule was given; a round with any other object belongs to an outdated target.
         found: what the round found.
         doubted: whether to hold back a verdict that the model does not answer, since most of the fleet does not answer.
+        fresh: whether all of it was asked on new connections, since the latest change of the endpoints was known.
     """
 
     target: Target
     found: Round
     doubted: bool = False
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +133,17 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class AskAnew:
+    """Ask the service at once and on new connections, since something is known to have changed about who answers.
+
+    Attributes:
+        hurried: whether an answer is not to be waited for long, since there is other evidence that none will come.
+    """
+
+    hurried: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Rest:
     """Stop probing the service."""
 
@@ -133,7 +153,7 @@ class Say:
     """Write about the service soon, since its object does not show the current verdicts; `decision` then says what to write."""
 
 
-Effect: TypeAlias = Probe | Rest | Say | Edge
+Effect: TypeAlias = Probe | AskAnew | Rest | Say | Edge
 
 NOTHING: Final[tuple[Effect, ...]] = ()
 
@@ -172,12 +192,40 @@ def _round_ended(state: State | None, ended: RoundEnded, rules: Rules, now: date
     if state is None or state.record is None or state.outcome is not ended.target:
         return state, NOTHING
     record, former = state.record, state.former
+    lack = lacking(ended.target.hops, state.behind) if state.behind else None
+    if lack is not None:
+        return _round_without_endpoints(state, record, ended, lack, rules, now)
     if former is not None:
         if ended.found.model_ready.status is Status.TRUE and not ended.found.by_former:
             state = replace(state, former=None)
         elif not former.may_serve(state.isvc, now):
             return _without_former(state, record, ended.target, now)
     health = record.health.observe(ended.found, ended.target.policy)
+    return _judged(state, record, health, ended, rules, now)
+
+
+def _round_without_endpoints(
+    state: State, record: Record, ended: RoundEnded, lack: Finding, rules: Rules, now: datetime
+) -> tuple[State, tuple[Effect, ...]]:
+    """Update the health by a round while a Service has nothing to send its clients to.
+
+    A kept connection may outlast the endpoints, so that its answer proves nothing; an answer on a new one proves that clients get one
+    too. Two witnesses agree on a model that was ready and does not answer, so one round is enough.
+    """
+    if ended.found.model_ready.status is Status.TRUE:
+        if not ended.fresh:
+            return state, NOTHING
+        return _judged(state, record, record.health.observe(ended.found, ended.target.policy), ended, rules, now)
+    verdict = record.health.model_ready.verdict
+    if verdict is not None and verdict.status is Status.TRUE:
+        return _judged(state, record, record.health.declare(lack), ended, rules, now)
+    return _judged(state, record, record.health.observe(Round(lack, lack, lack), ended.target.policy), ended, rules, now)
+
+
+def _judged(
+    state: State, record: Record, health: Health, ended: RoundEnded, rules: Rules, now: datetime
+) -> tuple[State, tuple[Effect, ...]]:
+    """The state with its health after a round, and what follows where a verdict has changed."""
     if health is record.health or (ended.doubted and health.model_ready.verdict is not record.health.model_ready.verdict):
         return state, NOTHING
     after = replace(state, record=replace(record, health=health))
@@ -188,7 +236,7 @@ def _round_ended(state: State | None, ended: RoundEnded, rules: Rules, now: date
 
 def _seen(state: State | None, seen: Seen, rules: Rules, now: datetime) -> tuple[State, tuple[Effect, ...]]:
     isvc = seen.isvc
-    outcome = derive(isvc, seen.runtime, rules.defaults).outcome
+    outcome = derive(isvc, seen.runtime, rules.defaults, seen.behind).outcome
     former = _former(state, isvc, outcome, now)
     if former and isinstance(outcome, Target):
         outcome = replace(outcome, former=(*former.hops, *(hop for hop in outcome.hops if hop.canary)))
@@ -196,9 +244,16 @@ def _seen(state: State | None, seen: Seen, rules: Rules, now: datetime) -> tuple
         outcome = state.outcome  # the very object that the schedule holds: its rounds are known by it
     record = _record(state, isvc, outcome, now)
     stopped = isvc.stopped or (record is None and state is not None and state.stopped)
-    after = State(isvc, outcome, record, stopped, former)
-    effects = NOTHING if state is not None and state.outcome is outcome else tuple(_placed(state, after))
+    after = State(isvc, outcome, record, stopped, former, seen.behind)
+    effects = _asked_anew(state, after) if state is not None and state.outcome is outcome else tuple(_placed(state, after))
     return _say(after, effects, rules, now)
+
+
+def _asked_anew(before: State, after: State) -> tuple[Effect, ...]:
+    """The effect of a change of the endpoints behind a target."""
+    if before.behind == after.behind or not isinstance(after.outcome, Target):
+        return NOTHING
+    return (AskAnew(hurried=lacking(after.outcome.hops, after.behind) is not None),)
 
 
 def _is_same(state: State, outcome: Outcome) -> bool:

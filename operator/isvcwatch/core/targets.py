@@ -36,6 +36,7 @@ class Hop:
         has_model: whether the server must have a model; one that is started without may have models that others add.
         may_sleep: whether a refused connection may be no fault, since an autoscaler outside KServe may have scaled it to zero.
         canary: the canary's name, if the hop is one; else empty.
+        service: the name of the Service that the host is, in the object's own namespace; empty if it is none.
         grace: seconds from its first round in which the hop may still be starting; until it is first ready, its failures don't count.
     """
 
@@ -52,6 +53,7 @@ class Hop:
     has_model: bool = True
     may_sleep: bool = False
     canary: str = ""
+    service: str = ""
     grace: float = 0.0
 
     @property

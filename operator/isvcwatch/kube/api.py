@@ -43,19 +43,21 @@ class Api:
         self._client = connection.client
         self.server = connection.server
 
-    async def list_page(self, resource: Resource, namespace: str = "", *, limit: int = PAGE, token: str = "") -> dict[str, Any]:
-        """One page of a list, of one namespace or, if none is named, of all."""
-        query = [("limit", str(limit)), *([("continue", token)] if token else [])]
+    async def list_page(
+        self, resource: Resource, namespace: str = "", *, selector: str = "", limit: int = PAGE, token: str = ""
+    ) -> dict[str, Any]:
+        """One page of a list, of one namespace or, if none is named, of all; only of objects with that label, if one is given."""
+        query = [("limit", str(limit)), *([("continue", token)] if token else []), *_selecting(selector)]
         return await self._call("GET", "list", resource, path_of(resource, namespace), query=query)
 
-    async def pages(self, resource: Resource, namespace: str = "") -> AsyncIterator[Page]:
+    async def pages(self, resource: Resource, namespace: str = "", selector: str = "") -> AsyncIterator[Page]:
         """Every object, a page at a time, without its `managedFields`, which are long and not needed.
 
         The loop gets a turn before each page: parsing one of 500 objects takes it some 15 ms.
         """
         token = ""
         while True:
-            page = await self.list_page(resource, namespace, token=token)
+            page = await self.list_page(resource, namespace, selector=selector, token=token)
             metadata = page.get("metadata") or {}
             items = page.get("items") or []
             for item in items:
@@ -143,6 +145,11 @@ class Api:
                 f"{verb} {resource}: what answers at {self.server} is no API server: {answer.status}, no JSON object"
             )
         return parsed
+
+
+def _selecting(selector: str) -> list[tuple[str, str]]:
+    """The query that selects objects by a label; nothing for an empty selector."""
+    return [("labelSelector", selector)] if selector else []
 
 
 def _drop_managed_fields(item: object) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
+from isvcwatch.core.backing import backings
 from isvcwatch.core.step import Gone, Seen
 from isvcwatch.kube import parse
-from isvcwatch.kube.resources import CLUSTER_SERVING_RUNTIMES, INFERENCE_SERVICES, SERVING_RUNTIMES
+from isvcwatch.kube.resources import CLUSTER_SERVING_RUNTIMES, ENDPOINT_SLICES, INFERENCE_SERVICES, SERVING_RUNTIMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from isvcwatch.core.objects import InferenceService, Runtime
+    from isvcwatch.core.objects import EndpointSlice, InferenceService, Runtime
     from isvcwatch.kube.resources import Resource
     from isvcwatch.kube.store import Change, Store
 
@@ -29,6 +30,8 @@ class Kind(Generic[T]):
         resource: its resource in the API.
         parse: makes the core's object from the one that the API server sends.
         concerns: the InferenceServices that a change of the object may concern.
+        selector: a label that an object must have to be read; empty to read all.
+        belongs: the key under which `Store.group` finds the object.
         without: what the operator does, in words, if it can't read the kind; empty if it can't run without it.
     """
 
@@ -36,6 +39,8 @@ class Kind(Generic[T]):
     parse: Callable[[Mapping[str, Any]], T]
     concerns: Callable[[Store, T], Iterable[InferenceService]]
     without: str = ""
+    selector: str = ""
+    belongs: Callable[[T], Key] | None = None
 
     def __str__(self) -> str:
         """The kind's name as kubectl writes it."""
@@ -48,7 +53,7 @@ def inputs(store: Store, change: Change[Any]) -> Iterator[tuple[str, Seen | Gone
         yield change.uid, Gone()
         return
     for isvc in change.kind.concerns(store, change.thing):
-        yield isvc.uid, Seen(isvc, runtime_of(store, isvc))
+        yield isvc.uid, Seen(isvc, runtime_of(store, isvc), backings(store.group(SLICES, (isvc.namespace, isvc.name))))
 
 
 def runtime_of(store: Store, isvc: InferenceService) -> Runtime | None:
@@ -67,11 +72,22 @@ def _those_that_run_on_it(store: Store, runtime: Runtime) -> Iterable[InferenceS
     return [isvc for isvc in store.of(SERVICES) if isvc.runtime and isvc.runtime.name == runtime.key.name]
 
 
+def _the_one_behind_it(store: Store, found: EndpointSlice) -> Iterable[InferenceService]:
+    isvc = store.find(SERVICES, found.namespace, found.owner)
+    return (isvc,) if isvc is not None else ()
+
+
+def _owner(found: EndpointSlice) -> Key:
+    return found.namespace, found.owner
+
+
+_UNSEEN: Final = "outages are known from probes alone, and silence of a network policy or a mesh is told less surely from a model's"
 _ALONE: Final = "protocols come from the services alone"
 
 SERVICES: Final = Kind(INFERENCE_SERVICES, parse.inference_service, _itself)
 RUNTIMES: Final = Kind(SERVING_RUNTIMES, parse.runtime, _those_that_run_on_it, _ALONE)
 CLUSTER_RUNTIMES: Final = Kind(CLUSTER_SERVING_RUNTIMES, parse.runtime, _those_that_run_on_it, _ALONE)
+SLICES: Final = Kind(ENDPOINT_SLICES, parse.endpoint_slice, _the_one_behind_it, _UNSEEN, selector=parse.SERVICE_LABEL, belongs=_owner)
 
-KINDS: Final[tuple[Kind[Any], ...]] = (RUNTIMES, CLUSTER_RUNTIMES, SERVICES)
-"""The kinds that are read and watched. Runtimes come first, so that the services that refer to them find them in the store."""
+KINDS: Final[tuple[Kind[Any], ...]] = (RUNTIMES, CLUSTER_RUNTIMES, SLICES, SERVICES)
+"""The kinds that are read and watched. Services come last, so that they find in the store what they refer to."""

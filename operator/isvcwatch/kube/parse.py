@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from isvcwatch.core.conditions import Condition
-from isvcwatch.core.objects import Canary, ComponentSpec, Container, DeploymentMode, InferenceService, Port, ReadyRoute, Runtime, RuntimeKey
+from isvcwatch.core.objects import (
+    Canary,
+    ComponentSpec,
+    Container,
+    DeploymentMode,
+    EndpointSlice,
+    InferenceService,
+    Port,
+    ReadyRoute,
+    Replica,
+    Runtime,
+    RuntimeKey,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +27,12 @@ DEPLOYMENT_MODE: Final = "serving.kserve.io/deploymentMode"
 STOP: Final = "serving.kserve.io/stop"
 NO_UPDATE: Final = "serving.kserve.io/disable-auto-update"
 SERVER_TYPE: Final = "serving.kserve.io/server-type"
+
+SERVICE_LABEL: Final = "serving.kserve.io/inferenceservice"
+"""KServe's label on the Services of an InferenceService, and so on their slices, with its name."""
+
+SERVICE_NAME: Final = "kubernetes.io/service-name"
+"""Kubernetes' label on a slice with the name of its Service."""
 
 MODES: Final[Mapping[str, DeploymentMode]] = {
     "standard": DeploymentMode.STANDARD,
@@ -84,6 +103,31 @@ def runtime(raw: Mapping[str, Any]) -> Runtime:
         model_formats=tuple(_text(f, "name").lower() for f in _maps(spec, "supportedModelFormats")),
         server=_container(_server(spec)),
         collocated=_collocated(spec),
+    )
+
+
+def endpoint_slice(raw: Mapping[str, Any]) -> EndpointSlice:
+    """Parse an EndpointSlice. An unknown readiness counts as ready, as the API says."""
+    metadata = _map(raw, "metadata")
+    labels = _map(metadata, "labels")
+    return EndpointSlice(
+        namespace=sys.intern(_text(metadata, "namespace")),
+        owner=_text(labels, SERVICE_LABEL),
+        service=_text(labels, SERVICE_NAME),
+        endpoints=tuple(_endpoint(item) for item in _maps(raw, "endpoints")),
+    )
+
+
+def _endpoint(raw: Mapping[str, Any]) -> Replica:
+    states, target = _map(raw, "conditions"), _map(raw, "targetRef")
+    ready = states.get("ready") is not False
+    return Replica(
+        address=next(iter(_texts(raw, "addresses")), ""),
+        pod=_text(target, "name") if target.get("kind") == "Pod" else "",
+        node=sys.intern(_text(raw, "nodeName")),
+        ready=ready,
+        serving=ready if states.get("serving") is None else states["serving"] is not False,
+        ending=states.get("terminating") is True,
     )
 
 

@@ -84,7 +84,7 @@ async def read_all(api: Api, store: Store, kind: Kind[Any], namespaces: Sequence
     """
     for namespace in namespaces if kind.resource.namespaced else EVERYWHERE:
         version = ""
-        async for page in api.pages(kind.resource, namespace):
+        async for page in api.pages(kind.resource, namespace, kind.selector):
             for raw in page.items:
                 store.put(kind, raw)
             version = page.resource_version

@@ -40,4 +40,5 @@ INFERENCE_SERVICES: Final = Resource("serving.kserve.io", "v1beta1", "inferences
 INFERENCE_SERVICE_STATUS: Final = Resource("serving.kserve.io", "v1beta1", "inferenceservices", "status")
 SERVING_RUNTIMES: Final = Resource("serving.kserve.io", "v1alpha1", "servingruntimes")
 CLUSTER_SERVING_RUNTIMES: Final = Resource("serving.kserve.io", "v1alpha1", "clusterservingruntimes", namespaced=False)
+ENDPOINT_SLICES: Final = Resource("discovery.k8s.io", "v1", "endpointslices")
 EVENTS: Final = Resource("events.k8s.io", "v1", "events")

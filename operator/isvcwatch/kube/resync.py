@@ -167,14 +167,15 @@ class Resync:
         missed, version = 0, None
         listed: set[str] = set()
         try:
-            async for page in self._api.pages(kind.resource, namespace):
+            async for page in self._api.pages(kind.resource, namespace, kind.selector):
                 if not listed:
                     version = self._trusted(kind, namespace, page.resource_version)
                 missed += self._store.take(kind, page.items, version)
                 listed.update(uids_of(page.items))
-        except errors.NotServedError:
+        except (errors.NotServedError, errors.ForbiddenError) as error:
+            # What can't be read any more and isn't needed is forgotten, since it would be believed for ever.
             self._unserved[kind] = self._unserved.get(kind, 0) + 1
-            if self._unserved[kind] < UNSERVED_LISTS:
+            if self._unserved[kind] < UNSERVED_LISTS or (isinstance(error, errors.ForbiddenError) and not kind.without):
                 raise
         else:
             self._unserved[kind] = 0

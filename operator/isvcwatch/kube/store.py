@@ -74,6 +74,7 @@ class Store:
         self._failed = failed
         self._held: dict[Kind[Any], dict[str, _Held[Any]]] = {}
         self._by_key: dict[tuple[Kind[Any], Key], str] = {}
+        self._groups: dict[tuple[Kind[Any], Key], dict[str, None]] = {}
         self._dead: OrderedDict[str, int] = OrderedDict()
         self._unreadable: dict[str, str] = {}
 
@@ -96,6 +97,11 @@ class Store:
         held = self._held.get(kind, {}).get(uid) if uid else None
         return held.thing if held else None
 
+    def group(self, kind: Kind[T], key: Key) -> list[T]:
+        """The objects of a kind that belong to a key, in the order in which they came."""
+        objects = self._held.get(kind, {})
+        return [objects[uid].thing for uid in self._groups.get((kind, key), ())]
+
     def put(self, kind: Kind[Any], raw: Mapping[str, Any]) -> bool:
         """Take in an object as the API server sent it, unless the store has it already or in a newer version, or it was deleted.
 
@@ -116,7 +122,11 @@ class Store:
             return False
         if (before := self._by_key.get((kind, key), uid)) != uid:  # an object that was created anew under the same name has another UID
             self.drop(kind, before)
+        if held is not None:
+            self._ungroup(kind, uid, held.thing)
         self._held.setdefault(kind, {})[uid] = _Held(thing, key, text, version)
+        if kind.belongs is not None:
+            self._groups.setdefault((kind, kind.belongs(thing)), {})[uid] = None
         self._by_key[kind, key] = uid
         self._changed(Change(kind, uid, thing))
         return True
@@ -136,6 +146,7 @@ class Store:
             return False
         if self._by_key.get((kind, held.key)) == uid:
             del self._by_key[kind, held.key]
+        self._ungroup(kind, uid, held.thing)
         self._changed(Change(kind, uid, held.thing, gone=True))
         return True
 
@@ -209,6 +220,16 @@ class Store:
             return None
         self._unreadable.pop(uid, None)
         return thing
+
+    def _ungroup(self, kind: Kind[T], uid: str, thing: T) -> None:
+        """Take an object out of the group that it belonged to."""
+        if kind.belongs is None:
+            return
+        place = kind, kind.belongs(thing)
+        members = self._groups[place]
+        del members[uid]
+        if not members:
+            del self._groups[place]
 
     def _bury(self, uid: str, version: int) -> None:
         self._dead[uid] = max(version, self._dead.get(uid, -1))

@@ -73,8 +73,8 @@ class EndlessBackoff:
         return itertools.chain((0.1, 0.5, 1.0, 2.0, 5.0), itertools.repeat(10.0))
 
 
-def settings() -> kopf.OperatorSettings:
-    """The settings of kopf for a watcher that writes nothing."""
+def settings(kinds: Iterable[Kind[Any]] = ()) -> kopf.OperatorSettings:
+    """The settings of kopf for a watcher of these kinds that writes nothing."""
     chosen = kopf.OperatorSettings()
     chosen.persistence.finalizer = UNUSED_FINALIZER
     chosen.posting.enabled = False
@@ -84,6 +84,10 @@ def settings() -> kopf.OperatorSettings:
     chosen.watching.client_timeout = 330
     chosen.watching.connect_timeout = 10.0
     chosen.watching.chunk_size = 500  # measured with 10,000 objects: 7 s and 235 MB, against 11 s and 290 MB unpaged
+    for kind in kinds:
+        if kind.selector:
+            resource = kind.resource
+            chosen.watching.label_selectors[resource.group, resource.version, resource.plural] = kind.selector
     chosen.queueing.idle_timeout = 1.0
     return chosen
 
@@ -169,9 +173,10 @@ class Watch:
         now = time.monotonic()
         self._heard = {kind: self._heard.get(kind, now) for kind in wanted}
         absent = {kind for kind in wanted if await self._is_known(kind) is False}
+        served = [kind for kind in wanted if kind not in absent]
         tasks = await kopf.spawn_tasks(
-            registry=self._registry(kind for kind in wanted if kind not in absent),
-            settings=settings(),
+            registry=self._registry(served),
+            settings=settings(served),
             identity=IDENTITY,  # type: ignore[arg-type]  # a str by a name that kopf does not export
             standalone=True,
             clusterwide=not self._namespaces,

@@ -44,6 +44,10 @@ EXPLAIN_EVERY: Final = 30.0
 """Seconds after which the server's own health is asked for again while its model goes on failing."""
 
 
+HURRY: Final = 1.0
+"""Seconds that an answer is waited for where other evidence says that none will come."""
+
+
 class Carrier(Asker, Protocol):
     """Prepares and sends requests, as `client.transport.Transport` does."""
 
@@ -55,6 +59,7 @@ class Carrier(Asker, Protocol):
         *,
         doubt_after: float = math.inf,
         doubt: Callable[[], None] | None = None,
+        fresh: bool = False,
     ) -> Cancellable:
         """Send a request. Later, `done` is called once; `doubt` is called before it if no answer has come after `doubt_after` seconds."""
 
@@ -81,10 +86,12 @@ class Plan:
         timeout: seconds for each request.
         host: what the entry's connections have in common, to bound those at one address.
         unsure: whether a failure is to be explained in any case, since a verdict is being confirmed.
+        fresh: whether the round is asked on new connections, so that it meets whoever serves now, and perhaps another replica.
+        hurried: whether an answer is not waited for long, nor a failure looked into, since other evidence explains it.
         former: the servers that answered before the service changed; None once those of after it have answered.
     """
 
-    __slots__ = ("former", "host", "ladders", "target", "timeout", "unsure")
+    __slots__ = ("former", "fresh", "host", "hurried", "ladders", "target", "timeout", "unsure")
 
     def __init__(self, asker: Asker, target: Target) -> None:
         self.target = target
@@ -93,7 +100,16 @@ class Plan:
         ask = self.ladders[0].models[0].ask
         self.host = ask.endpoint if ask is not None else None
         self.unsure = True
+        self.fresh = False
+        self.hurried = False
         self.former = Plan(asker, replace(target, hops=target.former, former=())) if target.former else None
+
+    def hurry(self, hurried: bool) -> None:
+        """Wait no longer than `HURRY` for each answer from now on, or as long as usual."""
+        self.hurried = hurried
+        self.timeout = min(self.target.policy.timeout, HURRY) if hurried else self.target.policy.timeout
+        if self.former is not None:
+            self.former.hurry(hurried)
 
 
 class Prober:
@@ -212,7 +228,8 @@ class _Climb:
 
     def _start(self, ask: Ask, came: Callable[[Answer | WireError], None]) -> Cancellable:
         doubt = self._doubted if self._doubt else None
-        return self._prober.transport.start(ask, self._plan.timeout, came, doubt_after=self._doubt_after, doubt=doubt)
+        plan = self._plan
+        return self._prober.transport.start(ask, plan.timeout, came, doubt_after=self._doubt_after, doubt=doubt, fresh=plan.fresh)
 
     def _model_known(self, rung: Rung) -> None:
         known = rung.known or CRASHED
@@ -246,7 +263,7 @@ class _Climb:
                 self._settle(model)
                 return
             model = _worthless(ladder.hop)
-        if not self._looked and ladder.wants_look(model, self._prober.clock()):
+        if not self._looked and not self._plan.hurried and ladder.wants_look(model, self._prober.clock()):
             self._look_closer(model)
         else:
             self._settle(ladder.tempered(model))

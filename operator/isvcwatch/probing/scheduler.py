@@ -105,10 +105,12 @@ class _Due:
         well: the result of the round that confirmed this.
         silence_tells: whether to ask again while an answer is still outstanding.
         silent: whether the latest round got no answer, or has waited long for one.
+        anew: whether the next round is to start at once and on new connections.
         down_since: the time since which the model's verdict has not been ready; None if it is.
     """
 
     __slots__ = (
+        "anew",
         "down_since",
         "due",
         "edge",
@@ -128,6 +130,7 @@ class _Due:
 
     def __init__(self, target: Target, now: float) -> None:
         self.target = target
+        self.anew = False
         self.plan: Plan | None = None
         self.host: Hashable = None
         self.period = target.policy.period
@@ -149,12 +152,14 @@ class _Round:
 
     Attributes:
         before: the target's round under way that started before it: there is one if a target that does not answer is asked again.
+        fresh: whether all of it is asked on new connections.
     """
 
-    __slots__ = ("asking", "before", "entry", "lane", "started")
+    __slots__ = ("asking", "before", "entry", "fresh", "lane", "started")
 
     def __init__(self, entry: _Due, lane: Lane[_Due], now: float) -> None:
         self.entry = entry
+        self.fresh = False
         self.lane = lane
         self.started = now
         self.before = entry.latest
@@ -170,7 +175,8 @@ class Scheduler:
 
     Args:
         prober: runs the rounds.
-        judge: takes what a round found, and returns the target's health after it; None if the target is no longer known.
+        judge: takes what a round found and whether it was asked on new connections, and returns the target's health after it; None if
+            the target is no longer known.
         metrics: counts the rounds.
 
     Attributes:
@@ -178,7 +184,7 @@ class Scheduler:
         calm: whether targets keep to their usual period while a verdict is pending, since the gate holds verdicts back.
     """
 
-    def __init__(self, prober: Prober, judge: Callable[[Target, Round], Health | None], metrics: RoundCounter) -> None:
+    def __init__(self, prober: Prober, judge: Callable[[Target, Round, bool], Health | None], metrics: RoundCounter) -> None:
         self._prober = prober
         self._judge = judge
         self._metrics = metrics
@@ -218,6 +224,21 @@ class Scheduler:
         entry = self._entries[target.uid] = _Due(target, now)
         self._put(entry, _next_beat(entry, now + delay))
 
+    def ask_anew(self, uid: str, *, hurried: bool) -> None:
+        """Start a round of the target with the next tick, on new connections.
+
+        Args:
+            uid: the service's UID; one that is not probed is ignored.
+            hurried: whether not to wait long for an answer, in this and all later rounds, until it is asked anew otherwise.
+        """
+        entry = self._entries.get(uid)
+        if entry is None:
+            return
+        self._plan(entry).hurry(hurried)
+        entry.anew = True
+        entry.well = None  # the round is judged, also where it confirms the last one
+        self._put(entry, self._loop.time())
+
     def remove(self, uid: str) -> None:
         """Stop probing the service with this UID, and cancel its rounds under way."""
         entry = self._entries.pop(uid, None)
@@ -251,6 +272,8 @@ class Scheduler:
         """
         if entry.slot is IN_LANE or entry.slot is GONE:
             return
+        if entry.anew:
+            due = min(due, self._loop.time())
         number = max(math.ceil(due / HALF), self._at + 1 + entry.silent)  # the half that follows may come without a turn
         if number % 2 != entry.silent:
             number += 1
@@ -323,6 +346,8 @@ class Scheduler:
         done = partial(self._ended, under_way)
         try:
             plan = self._plan(entry)
+            plan.fresh = under_way.fresh = entry.anew or plan.unsure
+            entry.anew = False
             if entry.silence_tells:
                 under_way.asking = self._prober.start(plan, done, doubt_after=DOUBT * entry.edge, doubt=partial(self._doubted, under_way))
             else:
@@ -351,10 +376,12 @@ class Scheduler:
             self._unlink(under_way)
             self._metrics.discarded("exhausted")
             self._put(entry, _next_beat(entry, now))
+            entry.anew = under_way.fresh
         elif self._is_own_lateness(under_way, found, now):
             self._unlink(under_way)
             self._metrics.discarded("late")
             self._put(entry, now + entry.edge)
+            entry.anew = under_way.fresh
         else:
             outdated, under_way.before = under_way.before, None
             self._unlink(under_way)
@@ -391,7 +418,7 @@ class Scheduler:
             self._put(entry, _next_beat(entry, now))
             return
         try:
-            health = self._judge(entry.target, found)
+            health = self._judge(entry.target, found, ended.fresh)
         except Exception:  # a bug in judging one target must not stop the probing of others
             log.exception("round_crashed", namespace=entry.target.namespace, name=entry.target.name)
             health = entry.health

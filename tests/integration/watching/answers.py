@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 class RawServer:
     """Listens on loopback; sends its bytes, or what it makes of the request, then closes. Counts who came. Use it in a `with` block."""
 
-    def __init__(self, answer: bytes | Callable[[bytes], bytes]) -> None:
+    def __init__(self, answer: bytes | Callable[[bytes], bytes], port: int = 0) -> None:
         self.answer = answer
         self.requests: list[bytes] = []
-        self._listening = socket.create_server(("127.0.0.1", free_port()))
+        self._listening = socket.create_server(("127.0.0.1", port or free_port()))
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
     @property

@@ -30,6 +30,7 @@ class FakeApi:
     answers: dict[str, list[Answer]] = field(default_factory=dict)
     calls: list[tuple[str, str, Json]] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
+    selectors: set[tuple[str, str]] = field(default_factory=set)
     takes: float = 0.0
 
     @property
@@ -48,9 +49,10 @@ class FakeApi:
     async def json_patch(self, resource: Resource, namespace: str, name: str, body: Json) -> Json:
         return await self._answer("json_patch", name, body, (resource, namespace))
 
-    async def pages(self, resource: Resource, namespace: str = "") -> AsyncIterator[Page]:
+    async def pages(self, resource: Resource, namespace: str = "", selector: str = "") -> AsyncIterator[Page]:
         """An answer is a page, or a list of them; an error in its midst is raised after those before it."""
         answer = await self._answer("pages", str(resource), namespace)
+        self.selectors.add((str(resource), selector))
         for page in answer if isinstance(answer, list) else [answer]:
             if isinstance(page, Exception):
                 raise page

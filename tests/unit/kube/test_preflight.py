@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from isvcwatch.kube import errors
 from isvcwatch.kube.api import Page
-from isvcwatch.kube.kinds import CLUSTER_RUNTIMES, KINDS, RUNTIMES, SERVICES
+from isvcwatch.kube.kinds import CLUSTER_RUNTIMES, KINDS, RUNTIMES, SERVICES, SLICES
 from isvcwatch.kube.preflight import Preflight
 from isvcwatch.kube.store import Store
 from rig import kserve_status as kserve
@@ -53,13 +53,15 @@ async def test_everything_is_read_and_can_be_watched() -> None:
     assert await preflight.run() == ALL
     assert [service.name for service in store.of(SERVICES)] == ["iris"]
     assert preflight.waiting_for == ""
+    assert (str(SLICES), "serving.kserve.io/inferenceservice") in api.selectors
+    assert (str(SERVICES), "") in api.selectors
 
 
 async def test_each_namespace_is_read() -> None:
     api = FakeApi({"pages": listing(), "discovers": [True]})
     await first_look(api, ["a", "b"])[0].run()
     listed = [(name, namespace) for verb, name, namespace in api.calls if verb == "pages"]
-    assert sorted(listed) == sorted([(str(r), n) for r in (SERVICES, RUNTIMES) for n in ("a", "b")] + [(str(CLUSTER_RUNTIMES), "")])
+    assert sorted(listed) == sorted([(str(r), n) for r in (SERVICES, SLICES, RUNTIMES) for n in ("a", "b")] + [(str(CLUSTER_RUNTIMES), "")])
 
 
 @pytest.mark.parametrize("error", [errors.NotServedError("no CRD"), errors.ForbiddenError("add a rule"), errors.UnavailableError("down")])
@@ -107,7 +109,7 @@ async def test_runtimes_that_come_while_services_are_waited_for_are_watched() ->
 async def test_runtimes_that_cannot_be_read_are_done_without_and_said(error: errors.KubeError) -> None:
     api = FakeApi({"pages": listing(error, of=str(RUNTIMES)), "discovers": [True]})
     with capture_logs() as lines:
-        assert await first_look(api)[0].run() == [CLUSTER_RUNTIMES, SERVICES]
+        assert await first_look(api)[0].run() == [CLUSTER_RUNTIMES, SLICES, SERVICES]
     assert [(line["resource"], line["why"]) for line in lines if line["event"] == "kind_unreadable"] == [(str(RUNTIMES), str(error))]
 
 

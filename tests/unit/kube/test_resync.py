@@ -11,11 +11,11 @@ from structlog.testing import capture_logs
 
 from isvcwatch.kube import errors
 from isvcwatch.kube.api import Page
-from isvcwatch.kube.kinds import CLUSTER_RUNTIMES, KINDS, RUNTIMES, SERVICES
+from isvcwatch.kube.kinds import CLUSTER_RUNTIMES, KINDS, RUNTIMES, SERVICES, SLICES
 from isvcwatch.kube.resync import JITTER, PERIOD, STALE_LISTS, UNSERVED_LISTS, Resync
 from isvcwatch.kube.store import Store
 from tests.unit.kube.fakes import FakeApi
-from tests.unit.kube.test_store import runtime, service
+from tests.unit.kube.test_store import endpoint_slice, runtime, service
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -179,13 +179,28 @@ async def test_a_kind_that_comes_later_is_read_and_watched_from_then_on() -> Non
 
     stage = Stage(answer, wanted=KINDS)
     stage.api.answers["discovers"] = [True]
-    stage.resync.kinds = [RUNTIMES, SERVICES]
+    stage.resync.kinds = [RUNTIMES, SLICES, SERVICES]
     await stage.resync.once()
-    assert stage.resync.kinds == [RUNTIMES, SERVICES]
+    assert stage.resync.kinds == [RUNTIMES, SLICES, SERVICES]
     served = True
     await stage.resync.once()
-    assert stage.resync.kinds == [RUNTIMES, SERVICES, CLUSTER_RUNTIMES]
+    assert stage.resync.kinds == [RUNTIMES, SLICES, SERVICES, CLUSTER_RUNTIMES]
     assert stage.store.count(CLUSTER_RUNTIMES) == 1
+
+
+async def test_what_may_no_longer_be_read_and_is_not_needed_is_forgotten() -> None:
+    """Endpoints of long ago would accuse models for ever."""
+    denied = errors.ForbiddenError("add the rule")
+    stage = Stage(lambda resource, _: listed("10", "a") if resource == str(SERVICES) else denied)
+    stage.store.put(SLICES, endpoint_slice("iris-predictor-x7k2p", owner="iris"))
+    stage.resync.kinds = [SLICES, SERVICES]
+    for _ in range(UNSERVED_LISTS - 1):
+        with pytest.raises(errors.ForbiddenError):
+            await stage.resync.once()
+    assert stage.store.count(SLICES) == 1
+    await stage.resync.once()
+    assert stage.store.count(SLICES) == 0
+    assert stage.names == ["a"]
 
 
 async def test_a_bug_ends_nothing() -> None:

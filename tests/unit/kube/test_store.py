@@ -9,8 +9,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from isvcwatch.core.step import Seen
-from isvcwatch.kube.kinds import CLUSTER_RUNTIMES, RUNTIMES, SERVICES, inputs, runtime_of
+from isvcwatch.kube.kinds import CLUSTER_RUNTIMES, RUNTIMES, SERVICES, SLICES, inputs, runtime_of
 from isvcwatch.kube.store import REMEMBERED, Change, Store, uids_of
+from rig import endpoints
 from rig import kserve_status as kserve
 
 if TYPE_CHECKING:
@@ -59,9 +60,39 @@ def runtime(name: str, namespace: str = "", version: str = "1", **spec: object) 
     return {"metadata": identity | ({"namespace": namespace} if namespace else {}), "spec": spec}
 
 
+def endpoint_slice(name: str, owner: str, *ready: bool, namespace: str = "models", version: str = "1") -> Manifest:
+    raw = endpoints.endpoint_slice(owner, namespace, *ready)
+    raw["metadata"] |= {"name": name, "uid": f"uid-{name}", "resourceVersion": version}
+    return raw
+
+
 def replace(store: Store, kind: Kind[Any], items: list[Manifest], version: int, namespace: str = "") -> int:
     """A complete list of one page."""
     return store.take(kind, items, version) + store.retain(kind, uids_of(items), version, namespace)
+
+
+def test_objects_that_belong_to_one_are_found_by_it() -> None:
+    store = Store(lambda _: None)
+    for name, owner in (("a", "iris"), ("b", "fraud"), ("c", "iris")):
+        store.put(SLICES, endpoint_slice(name, owner, True))
+    assert len(store.group(SLICES, ("models", "iris"))) == 2
+    assert store.group(SLICES, ("models", "nobody")) == []
+    store.put(SLICES, endpoint_slice("c", "fraud", True, version="2"))
+    store.drop(SLICES, "uid-a")
+    assert store.group(SLICES, ("models", "iris")) == []
+    assert [found.owner for found in store.group(SLICES, ("models", "fraud"))] == ["fraud", "fraud"]
+
+
+def test_a_change_of_endpoints_concerns_the_service_that_they_belong_to() -> None:
+    changes: list[Change[Any]] = []
+    store = Store(changes.append)
+    store.put(SERVICES, service("iris"))
+    store.put(SLICES, endpoint_slice("a", "iris", True, False))
+    store.put(SLICES, endpoint_slice("b", "nobody", True))
+    ((uid, seen),) = [found for change in changes[1:] for found in inputs(store, change)]
+    assert (uid, isinstance(seen, Seen)) == ("uid-iris", True)
+    assert isinstance(seen, Seen)
+    assert [(backing.service, backing.serving, len(backing.endpoints)) for backing in seen.behind] == [("iris-predictor", 1, 2)]
 
 
 @pytest.fixture

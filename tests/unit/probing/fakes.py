@@ -50,6 +50,7 @@ class FakeTransport:
     asked: list[str] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     own_hosts: set[bool] = field(default_factory=set)
+    fresh: list[bool] = field(default_factory=list)
     open: list[FakeExchange] = field(default_factory=list)
     cancelled: int = 0
     most_open: int = 0
@@ -66,8 +67,10 @@ class FakeTransport:
         *,
         doubt_after: float = math.inf,
         doubt: Callable[[], None] | None = None,
+        fresh: bool = False,
     ) -> FakeExchange:
         loop = asyncio.get_running_loop()
+        self.fresh.append(fresh)
         self.asked.append(ask.url)
         self.times.append(loop.time())
         self.own_hosts.add(ask.endpoint.own_host)

@@ -20,7 +20,7 @@ from isvcwatch.core.conditions import Status
 from isvcwatch.core.health import Health
 from isvcwatch.probing import scheduler as scheduling_module
 from isvcwatch.probing.prober import Prober
-from isvcwatch.probing.scheduler import AT_ONE_HOST, HALF, TICK, Scheduler
+from isvcwatch.probing.scheduler import AT_ONE_HOST, DOUBT, HALF, TICK, Scheduler
 from tests.unit import builders
 from tests.unit.probing.fakes import OK, UNREADY, FakeMetrics, FakeTransport
 
@@ -51,10 +51,12 @@ class Stage:
         self.health: dict[str, Health] = {}
         self.turns: list[tuple[str, Status, float]] = []
         self.crashes: set[str] = set()
+        self.fresh: list[bool] = []
         self.scheduler = Scheduler(Prober(self.wire, self.metrics, asyncio.get_running_loop().time), self.judge, self.metrics)
         self.known: dict[str, Target] = {}
 
-    def judge(self, target: Target, found: Round) -> Health | None:
+    def judge(self, target: Target, found: Round, fresh: bool) -> Health | None:
+        self.fresh.append(fresh)
         if target.uid in self.crashes:
             raise RuntimeError("a bug")
         before = self.health.get(target.uid, Health())
@@ -537,3 +539,56 @@ class TestOwnTrouble:
                 on.scheduler.lateness.last_tick = now()
         assert [status for _, status, _ in on.turns] == [Status.FALSE]
         assert on.metrics.discards["late"] == 0
+
+
+class TestAnew:
+    async def test_a_target_that_is_asked_anew_is_asked_with_the_next_tick_on_new_connections_and_then_at_its_usual_times(self) -> None:
+        async with stage() as on:
+            on.set("a")
+            await asyncio.sleep(2 * PERIOD)
+            asked, began = len(on.wire.asked), now()
+            on.scheduler.ask_anew("a", hurried=False)
+            await asyncio.sleep(2 * TICK)
+            assert on.starts("a")[asked:] == [pytest.approx(began, abs=2 * TICK)]
+            assert on.wire.fresh[asked:] == [True]
+            assert on.fresh[-1]
+            await asyncio.sleep(2 * PERIOD)
+            assert len(on.wire.asked) - asked == 3
+            assert on.wire.fresh[asked + 1 :] == [False, False]
+
+    async def test_where_it_is_hurried_no_request_is_waited_for_longer_than_a_second(self) -> None:
+        async with stage() as on:
+            on.set("a", timeout=5.0)
+            await asyncio.sleep(2 * PERIOD)
+            on.wire.takes["*"] = 60
+            on.scheduler.ask_anew("a", hurried=True)
+            asked = len(on.fresh)
+            await asyncio.sleep(EDGE * DOUBT + 1 + 3 * TICK)  # what explains the failure is asked when the round comes into doubt
+            assert len(on.fresh) > asked
+
+    async def test_one_that_is_not_probed_is_ignored(self) -> None:
+        async with stage() as on:
+            on.scheduler.ask_anew("nobody", hurried=True)
+
+    async def test_one_whose_round_is_under_way_is_asked_beside_it(self) -> None:
+        async with stage() as on:
+            on.set("a", timeout=5.0)
+            await asyncio.sleep(2 * PERIOD)
+            on.wire.takes["*"] = 0.5
+            on.scheduler.ask_anew("a", hurried=False)
+            await asyncio.sleep(0.1)
+            asked = len(on.wire.asked)
+            on.scheduler.ask_anew("a", hurried=False)
+            await asyncio.sleep(0.1)
+            assert len(on.wire.asked) == asked + 1
+
+    async def test_confirmations_are_asked_on_new_connections(self) -> None:
+        """Another replica may answer them: one that is ill does not turn the verdict of all."""
+        async with stage() as on:
+            on.set("a")
+            await asyncio.sleep(2 * PERIOD)
+            on.wire.answers["*"] = UNREADY
+            asked = len(on.wire.asked)
+            await asyncio.sleep(2 * PERIOD)
+        rounds = [fresh for url, fresh in zip(on.wire.asked[asked:], on.wire.fresh[asked:], strict=True) if url == model_url("a")]
+        assert rounds[:4] == [False, True, True, False]

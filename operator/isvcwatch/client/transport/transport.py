@@ -83,11 +83,14 @@ class Exchange:
         self._done = None
         self._let_go()
 
-    def begin(self, loop: asyncio.AbstractEventLoop, doubt_after: float) -> None:
-        """Send the request, on a kept connection if there is one."""
+    def begin(self, loop: asyncio.AbstractEventLoop, doubt_after: float, *, fresh: bool) -> None:
+        """Send the request, on a kept connection if there is one, or on a new one if it is to be fresh."""
         now = loop.time()
         self._deadline = self._transport.deadlines.join(loop, min(self._ends, now + doubt_after), self)
         kept = self._transport.take(self._ask.endpoint, now)
+        if kept is not None and fresh:  # the new one takes its place
+            kept.abort()
+            kept = None
         if kept is not None:
             self._carry_on(kept)
         else:
@@ -279,7 +282,14 @@ class Transport(httpx.AsyncBaseTransport):
         return asks.get(url, (tls or self.tls) if secure else None, self.endpoints, own_host=own_host, method=method, body=body)
 
     def start(
-        self, ask: Ask, timeout: float, done: Done, *, doubt_after: float = math.inf, doubt: Callable[[], None] | None = None
+        self,
+        ask: Ask,
+        timeout: float,
+        done: Done,
+        *,
+        doubt_after: float = math.inf,
+        doubt: Callable[[], None] | None = None,
+        fresh: bool = False,
     ) -> Exchange:
         """Send a request. Its outcome is passed to `done` once, later, and never from inside this call.
 
@@ -289,10 +299,11 @@ class Transport(httpx.AsyncBaseTransport):
             done: takes the answer or the error. It runs on the event loop, and must be quick.
             doubt_after: seconds after which `doubt` is called if there is no outcome yet.
             doubt: called at most once, before `done`.
+            fresh: whether to send it on a new connection, in place of one that is kept.
         """
         loop = self.loop
         exchange = Exchange(self, ask, loop.time() + timeout, done, doubt)
-        exchange.begin(loop, doubt_after)
+        exchange.begin(loop, doubt_after, fresh=fresh)
         return exchange
 
     async def get(

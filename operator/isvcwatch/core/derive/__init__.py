@@ -9,18 +9,22 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from isvcwatch.core import overrides
+from isvcwatch.core.backing import backing_of
 from isvcwatch.core.conditions import one_line
 from isvcwatch.core.derive import address, dialect, naming, patience
 from isvcwatch.core.derive.address import cluster_domain, is_own_host
 from isvcwatch.core.derive.containers import servers
 from isvcwatch.core.derive.naming import Named
-from isvcwatch.core.derive.skipping import AUTOSCALER_CLASS, MIN_SCALE, scaled_by_others, skipped
+from isvcwatch.core.derive.skipping import AUTOSCALER_CLASS, MIN_SCALE, asleep, scaled_by_others, skipped
 from isvcwatch.core.derive.sources import Derivation, Source
 from isvcwatch.core.objects import ComponentSpec, DeploymentMode
 from isvcwatch.core.reasons import Reason
 from isvcwatch.core.targets import Component, Hop, Misconfigured, Skipped, Target
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from isvcwatch.core.backing import Backing
     from isvcwatch.core.derive.address import Address
     from isvcwatch.core.derive.containers import Server
     from isvcwatch.core.derive.dialect import Spoken
@@ -30,13 +34,14 @@ if TYPE_CHECKING:
 __all__ = ["AUTOSCALER_CLASS", "MIN_SCALE", "Derivation", "Source", "derive", "is_own_host"]
 
 
-def derive(isvc: InferenceService, runtime: Runtime | None, defaults: ProbePolicy) -> Derivation:
+def derive(isvc: InferenceService, runtime: Runtime | None, defaults: ProbePolicy, behind: Collection[Backing] = ()) -> Derivation:
     """Derive what to probe for a service.
 
     Args:
         isvc: the service.
         runtime: the runtime that the service runs on; None if it names none or the runtime could not be read.
         defaults: the policy that applies where no annotation sets a value.
+        behind: what stands behind its Services, as far as it is known.
     """
     left_alone = skipped(isvc)
     if left_alone:
@@ -45,7 +50,7 @@ def derive(isvc: InferenceService, runtime: Runtime | None, defaults: ProbePolic
         asked = overrides.read(isvc.annotations, defaults)
     except overrides.WrongValueError as error:
         return Derivation(Misconfigured(Reason.INVALID_ANNOTATION, str(error)))
-    return _Deriving(isvc, runtime, asked).target()
+    return _Deriving(isvc, runtime, asked, behind).target()
 
 
 class _UnaskableError(Exception):
@@ -59,8 +64,11 @@ class _UnaskableError(Exception):
 class _Deriving:
     """Derives one service's target, and collects the sources of its values."""
 
-    def __init__(self, isvc: InferenceService, runtime: Runtime | None, asked: overrides.Overrides) -> None:
+    def __init__(
+        self, isvc: InferenceService, runtime: Runtime | None, asked: overrides.Overrides, behind: Collection[Backing] = ()
+    ) -> None:
         self.isvc = isvc
+        self.behind = behind
         self.runtime = runtime
         self.asked = asked
         self.sources: list[Source] = []
@@ -98,7 +106,7 @@ class _Deriving:
                 hops.append(self._hop(Component.PREDICTOR, behind, hops[0]))
         if isvc.mode is DeploymentMode.STANDARD and not self.asked.url:
             hops += [self._canary(canary) for canary in isvc.canaries if canary.spec.name and canary.traffic]
-        return Target(isvc.uid, isvc.namespace, isvc.name, tuple(hops), self.policy)
+        return asleep(isvc, hops, self.behind) or Target(isvc.uid, isvc.namespace, isvc.name, tuple(hops), self.policy)
 
     def _canary(self, canary: Canary) -> Hop:
         """The hop of a canary, which KServe runs in the same way as the stable predictor."""
@@ -134,19 +142,21 @@ class _Deriving:
         spoken = self._protocol(component)
         name = self._model_name(component, before)
         self._check(component, url, container, spoken.protocol)
+        service = address.own_service(url, self.isvc.namespace, cluster_domain(self.isvc))
         return Hop(
             component,
             url,
             spoken.protocol,
             name.name,
-            is_own_host(url, self.isvc.namespace, cluster_domain(self.isvc)),
+            own_host=bool(service),
             protocol_certain=spoken.certain,
             name_certain=name.certain,
             address_certain=at.certain,
             other_urls=at.others,
             ready_path=_ready_path(url, container),
             has_model=self.spec.has_storage or not self.spec.model_format,
-            may_sleep=scaled_by_others(self.isvc),
+            may_sleep=scaled_by_others(self.isvc) and backing_of(service, self.behind) is None,
+            service=service,
         )
 
     def _url(self, component: Component, at: Address, container: Container) -> str:

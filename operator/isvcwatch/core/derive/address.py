@@ -170,12 +170,17 @@ def cluster_domain(isvc: InferenceService) -> str:
 
 
 def is_own_host(url: str, namespace: str, domain: str = DEFAULT_DOMAIN) -> bool:
-    """Whether the URL's host is a Service in that namespace: `<service>.<namespace>.svc`, perhaps with the cluster's domain.
+    """Whether the URL's host is a Service in that namespace."""
+    return bool(own_service(url, namespace, domain))
+
+
+def own_service(url: str, namespace: str, domain: str = DEFAULT_DOMAIN) -> str:
+    """The Service in that namespace that the URL's host is: of `<service>.<namespace>.svc`, perhaps with the cluster's domain; else empty.
 
     A host with any other domain after `.svc` is not in the cluster, and its owner can point it at any address.
     """
     service, _, rest = _hostname(url).partition(".")
-    return bool(service) and rest in {f"{namespace}.svc", f"{namespace}.svc.{domain}"}
+    return service if rest in {f"{namespace}.svc", f"{namespace}.svc.{domain}"} else ""
 
 
 def _hostname(url: str) -> str:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from isvcwatch.core.backing import backing_of
+from isvcwatch.core.conditions import Status
 from isvcwatch.core.objects import DeploymentMode
 from isvcwatch.core.reasons import Reason
 from isvcwatch.core.targets import Component, Skipped
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from isvcwatch.core.backing import Backing
     from isvcwatch.core.objects import InferenceService
+    from isvcwatch.core.targets import Hop
 
 AUTOSCALER_CLASS: Final = "serving.kserve.io/autoscalerClass"
 MIN_SCALE: Final = "autoscaling.knative.dev/min-scale"
@@ -40,6 +46,21 @@ def skipped(isvc: InferenceService) -> Skipped | None:
 def scaled_by_others(isvc: InferenceService) -> bool:
     """Whether an autoscaler outside KServe may have scaled the service to zero, so that no answer may be no fault."""
     return isvc.mode is DeploymentMode.STANDARD and isvc.annotations.get(AUTOSCALER_CLASS, "").lower() in SCALED_BY_OTHERS
+
+
+def asleep(isvc: InferenceService, hops: Iterable[Hop], behind: Collection[Backing]) -> Skipped | None:
+    """The reason why the service is left alone while an autoscaler outside KServe has scaled it to zero; None if it has not.
+
+    That is proven where a Service has no pod and KServe calls the predictor ready all the same, as it does a Deployment of no replicas:
+    with pods that crash it does not.
+    """
+    predictor = isvc.condition("PredictorReady")
+    if not scaled_by_others(isvc) or predictor is None or predictor.status != Status.TRUE:
+        return None
+    backings = (backing_of(hop.service, behind) for hop in hops)
+    if any(backing is not None and backing.is_leaving for backing in backings):
+        return Skipped(Reason.SCALES_TO_ZERO, "its autoscaler has scaled it to zero; it is judged afresh once it has endpoints again")
+    return None
 
 
 def _may_sleep(isvc: InferenceService) -> str:

@@ -123,6 +123,16 @@ class TestKeeping:
             assert transport.open == 1
         assert server.connections == 2
 
+    async def test_a_fresh_request_goes_on_a_new_connection_in_place_of_the_kept_one(self) -> None:
+        async with serving() as server, carrying() as transport:
+            ask = transport.ask(server.url, own_host=True)
+            for fresh in (False, True, False):
+                came: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+                transport.start(ask, 1, came.set_result, fresh=fresh)
+                await came
+            assert transport.open == 1
+        assert (server.connections, transport.opened_total, transport.reused_total) == (2, 2, 2)
+
     async def test_one_that_the_server_closes_at_the_next_request_is_no_failure(self) -> None:
         async with serving(Server(answers=1)) as server, carrying() as transport:
             for _ in range(3):
