@@ -14,7 +14,8 @@ from isvcwatch.client.tls import trusting
 from isvcwatch.engine import Engine
 from isvcwatch.kube.api import Api
 from isvcwatch.kube.budget import Budget
-from isvcwatch.kube.connection import connect
+from isvcwatch.kube.connection import connect, in_a_pod
+from isvcwatch.kube.endings import Endings
 from isvcwatch.kube.kinds import inputs
 from isvcwatch.kube.preflight import Preflight
 from isvcwatch.kube.queue import Queue
@@ -25,7 +26,7 @@ from isvcwatch.kube.sinks.own import OwnEvents
 from isvcwatch.kube.store import Store
 from isvcwatch.kube.watch import DEAF, Watch
 from isvcwatch.probing.addresses import AddressPolicy
-from isvcwatch.probing.vigil import Lookups, Reach, Vigil
+from isvcwatch.probing.vigil import ALWAYS_THERE, Lookups, Reach, Vigil
 from isvcwatch.settings import OMIT
 from isvcwatch.telemetry.http import HttpServer
 from isvcwatch.telemetry.vitals import Level, Sign, level
@@ -96,16 +97,17 @@ class Operator:
         )
         metrics = self._engine.metrics
         self._store = Store(self._changed, self._engine.fleet.publish)
-        self._events = EventsSink(api, metrics, budget=Budget(settings.write_rate, settings.write_burst))
+        ends = self._engine.fleet.namespace_ends
+        self._events = EventsSink(api, metrics, budget=Budget(settings.write_rate, settings.write_burst), ends=ends)
         budget = Budget(settings.write_rate, settings.write_burst)
-        conditions = ConditionsSink(api, self._store, self._events, self._engine.fleet, metrics, budget)
+        conditions = ConditionsSink(api, self._store, self._events, self._engine.fleet, metrics, Endings(api, ends), budget)
         self._queue = Queue(conditions.take_turn, conditions.place)
         pod = Regarding("v1", "Pod", *settings.pod) if settings.pod else None
         self._own_events = OwnEvents(self._events, pod)
         fleet = self._engine.fleet
         self._vigils = {
             "reach": Vigil(Reach(*connection.endpoint()), lambda reached: fleet.network_checked(reached=reached)),
-            "lookups": Vigil(Lookups(), lambda found: fleet.names_checked(found=found)),
+            "lookups": Vigil(Lookups(), lambda found: fleet.names_checked(found=found), must_succeed=in_a_pod()),
         }
         self._preflight = Preflight(api, self._store, settings.namespaces)
         self._resync = Resync(api, self._store, settings.namespaces, metrics, settings.resync)
@@ -183,6 +185,7 @@ class Operator:
             self._loop(),
             self._writes(),
             self._network(),
+            self._names(),
         ]
 
     def _parts(self) -> Sign:
@@ -234,6 +237,11 @@ class Operator:
         impaired = self._engine.fleet.impaired
         words = "models, the API server or the DNS have fallen silent: no model is accused of that" if impaired else "models answer"
         return Sign("network", words, Level.WARNING if impaired else Level.WELL)
+
+    def _names(self) -> Sign:
+        if not self._engine.fleet.nameless:
+            return Sign("dns", "names can be looked up")
+        return Sign("dns", f"{ALWAYS_THERE} can't be looked up: no model is accused for its name", Level.WARNING)
 
 
 @contextlib.asynccontextmanager

@@ -133,4 +133,5 @@ class Engine:
             collections=self._garbage.collections,
             collecting=self._garbage.seconds,
             impaired=self.fleet.impaired,
+            cut=tuple(self.fleet.cut()),
         )

@@ -10,10 +10,14 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
-from isvcwatch.core.conditions import Status
-from isvcwatch.core.edges import Doubt, Edge, Failed
-from isvcwatch.core.gate import Gate, NamesGate, is_silence
-from isvcwatch.core.step import AskAnew, Probe, Rest, RoundEnded, Say, State, decision, step
+from isvcwatch.core.backing import lacking
+from isvcwatch.core.conditions import ConditionType, Status
+from isvcwatch.core.edges import Doubt, Edge, Failed, PathTurned, Turned
+from isvcwatch.core.gate import NAMELESS, Gate, NamesGate, is_silence
+from isvcwatch.core.health import Finding
+from isvcwatch.core.paths import Path, Paths, is_answer, is_mute
+from isvcwatch.core.reasons import QUIET, Reason
+from isvcwatch.core.step import AskAnew, NamespaceEnds, Probe, Rest, RoundEnded, Say, State, decision, step
 from isvcwatch.core.targets import Misconfigured, Skipped, Target
 
 if TYPE_CHECKING:
@@ -81,6 +85,7 @@ class Fleet:
         self._check_network = check_network
         self._gate = gate or Gate()
         self._names = NamesGate()
+        self._paths = Paths()
         self._doubt_told = False
         self._states: dict[str, State] = {}
 
@@ -91,8 +96,8 @@ class Fleet:
         """Take in what has happened to a service. An exception becomes a `Failed` edge, so that one service can't stop the others."""
         before = self._states.get(uid)
         try:
-            if type(happened) is RoundEnded and self._doubts(before, happened):
-                happened = replace(happened, doubted=True)
+            if type(happened) is RoundEnded and before is not None and before.outcome is happened.target:
+                happened = self._with_what_is_known(before, happened)
             after, effects = step(before, happened, self._rules, self._clock())
         except Exception as error:  # noqa: BLE001 -- see above
             self.publish(Failed(uid, error))
@@ -101,8 +106,14 @@ class Fleet:
             self._states.pop(uid, None)
         elif after is not before:
             self._states[uid] = after
+        self._remember(uid, before, after)
         for effect in effects:
             self._carry_out(uid, effect)
+
+    def namespace_ends(self, namespace: str) -> None:
+        """Leave all services of a namespace alone, since it is being deleted."""
+        for uid in [uid for uid, state in self._states.items() if state.isvc.namespace == namespace]:
+            self.feed(uid, NamespaceEnds())
 
     def plan(self, uid: str) -> tuple[InferenceService, Decision] | None:
         """The conditions to write and the Event to record for a service as it now stands; None if there are none."""
@@ -125,6 +136,15 @@ class Fleet:
     def impaired(self) -> bool:
         """Whether the watcher doubts its own network, so that no model is reported as down for not answering."""
         return self._gate.is_closed or self._names.is_closed(self._seconds())
+
+    @property
+    def nameless(self) -> bool:
+        """Whether a name that always exists can't be looked up."""
+        return not self._names.is_over(self._seconds())
+
+    def cut(self) -> Iterator[tuple[str, Reason]]:
+        """The namespaces whose models are called Unknown since none answers, each with the reason."""
+        return self._paths.cut()
 
     def counts(self) -> Counter[str]:
         """How many services are probed, skipped and misconfigured."""
@@ -156,6 +176,10 @@ class Fleet:
                 self._schedule.remove(uid)
             case Say():
                 self._say(uid)
+            case Turned(isvc, ConditionType.MODEL_READY, _, Finding(reason=Reason() as reason)) if reason in QUIET:
+                self.publish(effect)
+                if self._paths.tell(isvc.namespace, reason):
+                    self.publish(PathTurned(isvc.namespace, reason))
             case edge:
                 self.publish(edge)
 
@@ -164,18 +188,51 @@ class Fleet:
         for subscriber in self._subscribers:
             subscriber(edge)
 
-    def _doubts(self, state: State | None, ended: RoundEnded) -> bool:
-        """Whether a ready model that stops answering keeps its verdict, since most of the fleet has stopped answering as well."""
-        if state is None or state.record is None or state.outcome is not ended.target or not is_silence(ended.found.model_ready):
+    def _remember(self, uid: str, before: State | None, after: State | None) -> None:
+        """Keep what is known of the way into a namespace in step with the services that are probed there."""
+        if after is not None and isinstance(after.outcome, Target):
+            if before is None and after.model_ready is not None:
+                self._paths.remember(after.isvc.namespace, uid, after.model_ready, self._seconds())
+        elif before is not None:
+            self._paths.forget(before.isvc.namespace, uid)
+
+    def _with_what_is_known(self, state: State, ended: RoundEnded) -> RoundEnded:
+        """A round with what is known of the watcher's own network and of the way into the service's namespace, if it found silence."""
+        uid, namespace, found = ended.target.uid, ended.target.namespace, ended.found.model_ready
+        now = self._seconds()
+        if is_answer(found):
+            if self._paths.answered(namespace, uid, now):
+                self.publish(PathTurned(namespace, None))
+            return ended
+        if not is_mute(found) or (state.behind and lacking(ended.target.hops, state.behind)):
+            self._paths.forget(namespace, uid)
+            return replace(ended, doubted=self._doubts(state, found))
+        if self._doubts(state, found):
+            return replace(ended, doubted=True)
+        path = Path.OPEN if self._gate.is_told else self._paths.fell_silent(namespace, uid, now)
+        if path is Path.ASKING:
+            for witness in self._paths.witnesses(namespace, now):
+                self._schedule.ask_anew(witness, hurried=False)
+        return replace(ended, path=path)
+
+    def _doubts(self, state: State, found: Finding) -> bool:
+        """Whether a model that does not answer keeps its verdict, since the watcher's own network or the cluster's DNS may be the reason.
+
+        Of a model without a verdict, only that its name can't be looked up is held back: its namespace tells of the rest.
+        """
+        if state.record is None or not is_silence(found):
             return False
-        tracker = state.record.health.model_ready
-        if tracker.verdict is None or tracker.verdict.status is not Status.TRUE:
+        now, tracker = self._seconds(), state.record.health.model_ready
+        ready = tracker.verdict is not None and tracker.verdict.status is Status.TRUE
+        if not ready and (tracker.verdict is not None or found.reason not in NAMELESS):
             return False
         if tracker.latest is None:
-            self._gate.fell_silent(self._seconds(), self._schedule.wells)
+            if ready:
+                self._gate.fell_silent(now, self._schedule.wells)
             self._check_network()
-        now = self._seconds()
-        holds = self._gate.holds(now, self._schedule.wells) or self._names.holds(now, ended.found.model_ready)
+        if not ready:
+            return not self._names.is_over(now)
+        holds = self._gate.holds(now, self._schedule.wells) or self._names.holds(now, found)
         self._say_doubt()
         return holds
 

@@ -91,6 +91,7 @@ USED = {
     *rules(resources.SERVING_RUNTIMES, "list", "watch"),
     *rules(resources.CLUSTER_SERVING_RUNTIMES, "list", "watch"),
     *rules(resources.ENDPOINT_SLICES, "list", "watch"),
+    *rules(resources.NAMESPACES, "get"),
     *rules(resources.EVENTS, "create"),
 }
 

@@ -10,8 +10,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from isvcwatch.core.conditions import Status
-from isvcwatch.core.health import Finding
+from isvcwatch.core.edges import PathTurned
+from isvcwatch.core.health import Finding, Round
 from isvcwatch.core.objects import ComponentSpec, DeploymentMode
+from isvcwatch.core.paths import HELD
 from isvcwatch.core.reasons import EventReason, Reason
 from isvcwatch.core.step import Gone, RoundEnded, Rules, Seen, Told
 from isvcwatch.core.targets import Misconfigured, Skipped, Target
@@ -33,10 +35,12 @@ from tests.unit.builders import (
 
 if TYPE_CHECKING:
     from isvcwatch.core.decide import Decision
-    from isvcwatch.core.health import Round
+    from isvcwatch.core.edges import Edge
     from isvcwatch.core.objects import InferenceService
 
 UID = "uid-of-iris"
+HELD_ROUNDS = int(HELD)
+"""Rounds of a second each in which a model that fell silent with its neighbours keeps its verdict."""
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
@@ -593,3 +597,117 @@ def test_a_bug_that_one_service_brings_out_is_said_and_costs_the_others_nothing(
         stage.hear(isvc())
     assert [(line["event"], line.get("uid")) for line in lines] == [("object_failed", "bad"), ("watching", None)]
     assert list(stage.schedule.targets) == [UID]
+
+
+class Neighbours:
+    """Models of two namespaces that are held to be ready, asked as the schedule would ask them, and what is told."""
+
+    def __init__(self, *names: str, conditions: bool = True) -> None:
+        self.now = 0.0
+        self.schedule = FakeSchedule(wells=1000)
+        self.edges: list[Edge] = []
+        self.fleet = Fleet(Rules(DEFAULTS), self.schedule, lambda _: None, lambda: NOON, (self.edges.append,), lambda: self.now)
+        for name in names:
+            namespace = name.partition("-")[0]
+            said = saying(ALL_WELL) if conditions else ()
+            self.fleet.feed(name, Seen(isvc(uid=name, namespace=namespace, name=name, conditions=said)))
+
+    def find(self, found: Round, *names: str, rounds: int = 3, apart: float = 1.0) -> None:
+        for _ in range(rounds):
+            for name in names:
+                self.fleet.feed(name, RoundEnded(self.schedule.targets[name], found))
+            self.now += apart
+
+    def verdict(self, name: str) -> tuple[str, str]:
+        found = next(state.model_ready for state in self.fleet if state.isvc.uid == name)
+        return (found.status, found.reason) if found else ("", "")
+
+    @property
+    def turned(self) -> list[tuple[str, Reason | None]]:
+        return [(edge.namespace, edge.reason) for edge in self.edges if isinstance(edge, PathTurned)]
+
+
+HANGS = Finding(Status.FALSE, Reason.TIMED_OUT, "no answer")
+ALL_HANG = Round(HANGS, HANGS, HANGS)
+
+
+class TestTheWayThere:
+    def test_one_of_several_is_accused_once_another_of_its_namespace_has_answered(self) -> None:
+        there = Neighbours("shop-a", "shop-b", "bank-a")
+        there.find(ALL_HANG, "shop-a")
+        assert there.verdict("shop-a") == ("True", "ModelReady")
+        assert {uid for uid, _ in there.schedule.anew} == {"shop-b"}
+        there.find(ALL_WELL, "shop-b", rounds=1)
+        there.find(ALL_HANG, "shop-a", rounds=1)
+        assert there.verdict("shop-a") == ("False", "TimedOut")
+
+    def test_where_all_of_a_namespace_fall_silent_none_is_accused_and_they_are_unknown_after_a_while(self) -> None:
+        there = Neighbours("shop-a", "shop-b", "bank-a")
+        there.find(ALL_HANG, "shop-a", "shop-b", rounds=HELD_ROUNDS)
+        assert there.verdict("shop-a") == ("True", "ModelReady")
+        there.find(ALL_HANG, "shop-a", "shop-b")
+        assert {there.verdict(name) for name in ("shop-a", "shop-b")} == {("Unknown", "NamespaceSilent")}
+        assert there.verdict("bank-a") == ("True", "ModelReady")
+        assert there.turned == [("shop", Reason.NAMESPACE_SILENT)]
+        assert list(there.fleet.cut()) == [("shop", Reason.NAMESPACE_SILENT)]
+
+    def test_they_are_ready_again_without_an_event_each(self) -> None:
+        there = Neighbours("shop-a", "shop-b")
+        there.find(ALL_HANG, "shop-a", "shop-b", rounds=HELD_ROUNDS + 3)
+        there.find(ALL_WELL, "shop-a", "shop-b", rounds=1)
+        assert there.verdict("shop-a") == ("True", "ModelReady")
+        assert there.turned == [("shop", Reason.NAMESPACE_SILENT), ("shop", None)]
+        planned = there.fleet.plan("shop-a")
+        assert planned is None or planned[1].notice is None
+
+    def test_a_namespace_that_was_never_reached_accuses_nobody(self) -> None:
+        there = Neighbours("shop-a", "shop-b", conditions=False)
+        there.find(ALL_HANG, "shop-a", "shop-b", rounds=25)
+        assert {there.verdict(name) for name in ("shop-a", "shop-b")} == {("Unknown", "NeverReached")}
+        assert there.turned == [("shop", Reason.NEVER_REACHED)]
+        planned = there.fleet.plan("shop-a")
+        assert planned is not None
+        assert {(c.status, c.reason) for c in planned[1].conditions} == {("Unknown", "NeverReached")}
+        assert planned[1].notice is None
+
+    def test_a_refusal_was_sent_by_somebody(self) -> None:
+        there = Neighbours("shop-a", conditions=False)
+        there.find(ALL_REFUSED, "shop-a")
+        assert there.verdict("shop-a") == ("False", "ConnectionRefused")
+
+    def test_what_is_known_of_a_namespace_lasts_through_a_restart(self) -> None:
+        silent = Finding(Status.UNKNOWN, Reason.NAMESPACE_SILENT, "all have fallen silent")
+        there = Neighbours()
+        for name in ("shop-a", "shop-b"):
+            said = saying(Round(silent, silent, silent))
+            there.fleet.feed(name, Seen(isvc(uid=name, namespace="shop", name=name, conditions=said)))
+        there.find(ALL_HANG, "shop-a", "shop-b", rounds=HELD_ROUNDS + 3)
+        assert there.verdict("shop-a") == ("Unknown", "NamespaceSilent")
+        assert there.turned == []
+        there.find(ALL_WELL, "shop-a", rounds=1)
+        planned = there.fleet.plan("shop-a")
+        assert planned is not None
+        assert planned[1].notice is None
+
+    def test_a_model_without_a_verdict_is_not_accused_for_its_name_while_no_name_is_found(self) -> None:
+        nameless = round_of(Finding(Status.FALSE, Reason.NAME_NOT_FOUND, "no such name"))
+        there = Neighbours("shop-a", conditions=False)
+        there.fleet.names_checked(found=False)
+        there.find(nameless, "shop-a", rounds=500)
+        assert there.verdict("shop-a") == ("", "")
+        assert there.fleet.nameless
+        there.fleet.names_checked(found=True)
+        there.now += 5
+        there.find(nameless, "shop-a", rounds=1)
+        assert there.verdict("shop-a") == ("False", "NameNotFound")
+
+    def test_a_namespace_that_ends_accuses_nobody_and_is_asked_no_longer(self) -> None:
+        there = Neighbours("shop-a", "shop-b", "bank-a")
+        there.find(ALL_REFUSED, "shop-a")
+        assert there.fleet.plan("shop-a") is not None
+        there.fleet.namespace_ends("shop")
+        assert there.fleet.plan("shop-a") is None
+        assert set(there.schedule.targets) == {"bank-a"}
+        there.fleet.feed("shop-a", Seen(isvc(uid="shop-a", namespace="shop", name="shop-a", resource_version="101")))
+        assert set(there.schedule.targets) == {"bank-a"}
+        assert there.fleet.counts() == {"skipped": 2, "probed": 1}

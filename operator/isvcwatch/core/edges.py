@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from isvcwatch.core.conditions import ConditionType
     from isvcwatch.core.health import Finding
     from isvcwatch.core.objects import InferenceService
+    from isvcwatch.core.reasons import Reason
     from isvcwatch.core.targets import Outcome
 
 
@@ -54,6 +55,19 @@ class Doubt(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class PathTurned:
+    """The watcher's way into a namespace is held to be cut, or no longer.
+
+    Attributes:
+        namespace: the namespace.
+        reason: the reason that its models are called Unknown for; None if a server there answers again.
+    """
+
+    namespace: str
+    reason: Reason | None
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """An unexpected exception was raised while one service's input was handled; the service's state stays as it was."""
 
@@ -61,4 +75,4 @@ class Failed:
     error: Exception
 
 
-Edge: TypeAlias = Placed | Turned | Doubt | Failed
+Edge: TypeAlias = Placed | Turned | Doubt | PathTurned | Failed

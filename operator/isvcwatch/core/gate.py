@@ -85,6 +85,11 @@ class Gate:
         """Whether verdicts are held back, as of the latest call of `holds`."""
         return self.closed_since is not None and not self._told
 
+    @property
+    def is_told(self) -> bool:
+        """Whether verdicts are given again although most of the fleet is still silent."""
+        return self._told
+
     def fell_silent(self, now: float, wells: int) -> None:
         """Take note of a ready target's first round in a row without an answer.
 

@@ -44,6 +44,9 @@ class Reason(StrEnum):
     # What Kubernetes says about its endpoints, whatever it answers.
     NO_ENDPOINTS = "NoEndpoints"
     NONE_READY = "NoneReady"
+    # Silence that says nothing about the model.
+    NEVER_REACHED = "NeverReached"
+    NAMESPACE_SILENT = "NamespaceSilent"
     # It was not asked.
     TARGET_REFUSED = "TargetRefused"
     INVALID_ANNOTATION = "InvalidAnnotation"
@@ -66,7 +69,12 @@ class EventReason(StrEnum):
     WATCHER_IMPAIRED = "WatcherImpaired"
     WATCHER_RECOVERED = "WatcherRecovered"
     MASS_OUTAGE = "MassOutage"
+    NAMESPACE_UNREACHED = "NamespaceUnreached"
+    NAMESPACE_REACHED = "NamespaceReached"
 
+
+QUIET: Final = frozenset({Reason.NEVER_REACHED, Reason.NAMESPACE_SILENT})
+"""Reasons that are told once for their namespace, and by no Event on each object."""
 
 MEANINGS: Final[dict[Reason, str]] = {
     Reason.MODEL_READY: "every server on the way says that it can serve the model",
@@ -95,6 +103,8 @@ MEANINGS: Final[dict[Reason, str]] = {
     Reason.CONNECTION_TIMED_OUT: "no TCP connection within the timeout: packets to the address are dropped, or its node is gone",
     Reason.NO_ENDPOINTS: "the Service has no endpoint: its selector finds no pod, so that clients get no answer",
     Reason.NONE_READY: "the Service has endpoints, and none of them is ready, so that clients get no answer",
+    Reason.NEVER_REACHED: "no server in the namespace has ever answered the watcher: a network policy or a mesh may keep it out",
+    Reason.NAMESPACE_SILENT: "all servers in the namespace have fallen silent together: something may keep the watcher out",
     Reason.NAME_NOT_FOUND: "the host name does not exist: the Service is missing",
     Reason.RESOLVER_FAILED: "the watcher's DNS resolver does not answer, so nothing can be told",
     Reason.TLS_FAILED: "the TLS handshake failed: the certificate is not trusted, is for another host, or the port speaks no TLS",

@@ -5,10 +5,11 @@
 | `Seen`       | derives what is done about the service; a new target is judged afresh, and the old conditions stay until then |
 | `RoundEnded` | updates the service's health, unless its target has changed since the round began |
 | `Told`       | remembers which status of the model was announced |
+| `NamespaceEnds` | leaves the service alone until it is gone: its pods are, or will be |
 | `Gone`       | forgets the service |
 
-Where a service's endpoints have changed, `Seen` has it asked anew. While its Service has no endpoint to send clients to, every round that
-is not answered on a new connection says so.
+Where a service's endpoints have changed, `Seen` has it asked anew. The table of `core.witness` says which verdict a round allows, given the
+endpoints and the way there.
 
 After `Seen` and `RoundEnded`, a `Say` effect asks for a write if the object does not show the current verdicts.
 """
@@ -23,17 +24,20 @@ from isvcwatch.core.conditions import Status, timestamp
 from isvcwatch.core.decide import Decision, Record, decide, seed, told, unsay
 from isvcwatch.core.derive import derive
 from isvcwatch.core.edges import Edge, Placed, Turned
-from isvcwatch.core.health import Finding, Health, Round
+from isvcwatch.core.health import Finding, Health
 from isvcwatch.core.objects import DeploymentMode
-from isvcwatch.core.reasons import Reason
+from isvcwatch.core.paths import Path, is_mute
+from isvcwatch.core.reasons import QUIET, Reason
 from isvcwatch.core.rollout import Former, reached, stable
 from isvcwatch.core.targets import Misconfigured, Outcome, Skipped, Target
+from isvcwatch.core.witness import weigh
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
     from isvcwatch.core.backing import Backing
+    from isvcwatch.core.health import Round
     from isvcwatch.core.objects import InferenceService, Runtime
     from isvcwatch.core.policy import ProbePolicy
 
@@ -62,6 +66,7 @@ class State:
         stopped: it is stopped, or was and is not probed yet: what its conditions say is from before.
         former: how it was reached before its last change; None once it has answered since, or once the pods of before are gone.
         behind: what stands behind its Services, as far as it is known.
+        ends: its namespace is being deleted.
     """
 
     isvc: InferenceService
@@ -70,6 +75,7 @@ class State:
     stopped: bool = False
     former: Former | None = None
     behind: tuple[Backing, ...] = ()
+    ends: bool = False
 
     @property
     def model_ready(self) -> Finding | None:
@@ -103,12 +109,14 @@ class RoundEnded:
         found: what the round found.
         doubted: whether to hold back a verdict that the model does not answer, since most of the fleet does not answer.
         fresh: whether all of it was asked on new connections, since the latest change of the endpoints was known.
+        path: what is known of the way into the target's namespace, if it found silence.
     """
 
     target: Target
     found: Round
     doubted: bool = False
     fresh: bool = False
+    path: Path = Path.OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +126,12 @@ class Told:
     decision: Decision
 
 
-Input: TypeAlias = Seen | Gone | RoundEnded | Told
+@dataclass(frozen=True, slots=True)
+class NamespaceEnds:
+    """The service's namespace is being deleted."""
+
+
+Input: TypeAlias = Seen | Gone | RoundEnded | Told | NamespaceEnds
 
 
 # Effects.
@@ -174,6 +187,8 @@ def step(state: State | None, happened: Input, rules: Rules, now: datetime) -> t
             return _seen(state, happened, rules, now)
         case Told(decision):
             return _told(state, decision), NOTHING
+        case NamespaceEnds():
+            return _namespace_ends(state)
         case Gone():
             return None, (Rest(),) if state and isinstance(state.outcome, Target) else NOTHING
 
@@ -191,42 +206,19 @@ def _round_ended(state: State | None, ended: RoundEnded, rules: Rules, now: date
     """Update the health. Nearly every round confirms the verdicts, and then returns early."""
     if state is None or state.record is None or state.outcome is not ended.target:
         return state, NOTHING
-    record, former = state.record, state.former
-    lack = lacking(ended.target.hops, state.behind) if state.behind else None
-    if lack is not None:
-        return _round_without_endpoints(state, record, ended, lack, rules, now)
-    if former is not None:
+    record, former, target = state.record, state.former, ended.target
+    lack = lacking(target.hops, state.behind) if state.behind else None
+    if former is not None and lack is None:
         if ended.found.model_ready.status is Status.TRUE and not ended.found.by_former:
             state = replace(state, former=None)
         elif not former.may_serve(state.isvc, now):
-            return _without_former(state, record, ended.target, now)
-    health = record.health.observe(ended.found, ended.target.policy)
-    return _judged(state, record, health, ended, rules, now)
-
-
-def _round_without_endpoints(
-    state: State, record: Record, ended: RoundEnded, lack: Finding, rules: Rules, now: datetime
-) -> tuple[State, tuple[Effect, ...]]:
-    """Update the health by a round while a Service has nothing to send its clients to.
-
-    A kept connection may outlast the endpoints, so that its answer proves nothing; an answer on a new one proves that clients get one
-    too. Two witnesses agree on a model that was ready and does not answer, so one round is enough.
-    """
-    if ended.found.model_ready.status is Status.TRUE:
-        if not ended.fresh:
-            return state, NOTHING
-        return _judged(state, record, record.health.observe(ended.found, ended.target.policy), ended, rules, now)
-    verdict = record.health.model_ready.verdict
-    if verdict is not None and verdict.status is Status.TRUE:
-        return _judged(state, record, record.health.declare(lack), ended, rules, now)
-    return _judged(state, record, record.health.observe(Round(lack, lack, lack), ended.target.policy), ended, rules, now)
-
-
-def _judged(
-    state: State, record: Record, health: Health, ended: RoundEnded, rules: Rules, now: datetime
-) -> tuple[State, tuple[Effect, ...]]:
-    """The state with its health after a round, and what follows where a verdict has changed."""
-    if health is record.health or (ended.doubted and health.model_ready.verdict is not record.health.model_ready.verdict):
+            return _without_former(state, record, target, now)
+    found = weigh(ended.found, target, lack, ended.path, fresh=ended.fresh)
+    if found is None:
+        return state, NOTHING
+    health = _after(record.health, found, lack, target)
+    held = ended.doubted or (ended.path is Path.ASKING and is_mute(found.model_ready))
+    if health is record.health or (held and health.model_ready.verdict is not record.health.model_ready.verdict):
         return state, NOTHING
     after = replace(state, record=replace(record, health=health))
     if health.same_verdicts(record.health):
@@ -234,8 +226,18 @@ def _judged(
     return _say(after, tuple(_turns(state.isvc, record.health, health)), rules, now)
 
 
+def _after(health: Health, found: Round, lack: Finding | None, target: Target) -> Health:
+    """The health after a round. A ready model without endpoints and without an answer has two witnesses against it: one round is enough."""
+    verdict = health.model_ready.verdict
+    if found.model_ready is lack and verdict is not None and verdict.status is Status.TRUE:
+        return health.declare(found.model_ready)
+    return health.observe(found, target.policy)
+
+
 def _seen(state: State | None, seen: Seen, rules: Rules, now: datetime) -> tuple[State, tuple[Effect, ...]]:
     isvc = seen.isvc
+    if state is not None and state.ends:
+        return replace(state, isvc=isvc), NOTHING
     outcome = derive(isvc, seen.runtime, rules.defaults, seen.behind).outcome
     former = _former(state, isvc, outcome, now)
     if former and isinstance(outcome, Target):
@@ -247,6 +249,13 @@ def _seen(state: State | None, seen: Seen, rules: Rules, now: datetime) -> tuple
     after = State(isvc, outcome, record, stopped, former, seen.behind)
     effects = _asked_anew(state, after) if state is not None and state.outcome is outcome else tuple(_placed(state, after))
     return _say(after, effects, rules, now)
+
+
+def _namespace_ends(state: State | None) -> tuple[State | None, tuple[Effect, ...]]:
+    if state is None or state.ends:
+        return state, NOTHING
+    after = replace(state, outcome=Skipped(Reason.DELETING, "its namespace is being deleted"), record=None, former=None, ends=True)
+    return after, tuple(_placed(state, after))
 
 
 def _asked_anew(before: State, after: State) -> tuple[Effect, ...]:
@@ -293,7 +302,8 @@ def _say(state: State, effects: tuple[Effect, ...], rules: Rules, now: datetime)
     """Add a `Say` if the object does not show the verdicts; else count the model's status as announced: a first True needs no Event."""
     if decision(state, rules, now):
         return state, (*effects, Say())
-    if state.record and (verdict := state.model_ready) and verdict.status is not state.record.announced:
+    verdict = state.model_ready
+    if state.record and verdict and verdict.status is not state.record.announced and verdict.reason not in QUIET:
         return replace(state, record=told(state.record, verdict.status)), effects
     return state, effects
 

@@ -35,6 +35,11 @@ BEARER: Final = "BearerToken"
 """The key under which the client's configuration keeps its token."""
 
 
+def in_a_pod() -> bool:
+    """Whether the process runs in a pod, where the kubelet names the API server in the environment and the cluster's DNS knows it."""
+    return "KUBERNETES_SERVICE_HOST" in os.environ
+
+
 class ApiConnection:
     """An API server and credentials for it, which are read again when they rotate."""
 
@@ -103,7 +108,7 @@ async def connect(kubeconfig: str = "", context: str = "") -> ApiConnection:
     """
     configuration = Configuration()
     named = kubeconfig or os.environ.get("KUBECONFIG", "")
-    if not named and not context and "KUBERNETES_SERVICE_HOST" in os.environ:
+    if not named and not context and in_a_pod():
         try:
             await _load_pods_own(configuration)
         except (kube_config.ConfigException, OSError) as error:

@@ -4,6 +4,7 @@ KubeError
 ├── ConfigError      no usable kubeconfig or in-cluster credentials
 ├── NotServedError   the API server does not know the resource: its CRD is not installed
 ├── ForbiddenError   RBAC refuses the request; the error names the rule to add
+│   └── EndingError  the object's namespace is being deleted
 ├── GoneError        the object is not there (any more)
 ├── ConflictError    the object has changed since it was read, or exists already
 ├── RejectedError    the API server refuses the request itself
@@ -41,6 +42,10 @@ class NotServedError(KubeError):
 
 class ForbiddenError(KubeError):
     """RBAC refuses the request."""
+
+
+class EndingError(ForbiddenError):
+    """Nothing can be created in a namespace that is being deleted."""
 
 
 class GoneError(KubeError):
@@ -102,6 +107,8 @@ def from_answer(failure: Failure, verb: str, resource: Resource, *, named: bool)
     match failure.status:
         case 401:
             return UnavailableError(f"the API server does not accept our credentials for {what}: {said}")
+        case 403 if _ENDING in said:
+            return EndingError(f"may not {what}: {said}")
         case 403:
             return ForbiddenError(f"may not {what}: {said}{f'; {resource.rule(verb)}' if _is_of_rbac(said) else ''}")
         case 404 if not named:
@@ -123,7 +130,8 @@ def _is_of_rbac(said: str) -> bool:
     return not any(words in said for words in _NOT_RBAC)
 
 
-_NOT_RBAC: Final = ("being terminated", "denied the request", "exceeded quota", "admission webhook", "ValidatingAdmissionPolicy")
+_ENDING: Final = "being terminated"
+_NOT_RBAC: Final = ("denied the request", "exceeded quota", "admission webhook", "ValidatingAdmissionPolicy")
 
 
 def _message(failure: Failure) -> str:

@@ -19,7 +19,7 @@ class Resource:
 
     def __str__(self) -> str:
         """The resource as kubectl and RBAC messages write it."""
-        return f"{self.plural}{'/' if self.subresource else ''}{self.subresource}.{self.group}"
+        return f"{self.plural}{'/' if self.subresource else ''}{self.subresource}{'.' if self.group else ''}{self.group}"
 
     def rule(self, verb: str) -> str:
         """The RBAC rule that allows the verb, for people to add to the (Cluster)Role of the service account."""
@@ -29,11 +29,11 @@ class Resource:
 
 def path_of(resource: Resource, namespace: str = "", name: str = "") -> str:
     """The path of a resource's objects in the API, of one namespace or, if none is named, of all; or of one object."""
-    parts = [resource.group, resource.version]
+    parts = ["apis", resource.group, resource.version] if resource.group else ["api", resource.version]
     if namespace and resource.namespaced:
         parts += ["namespaces", namespace]
     parts += [part for part in (resource.plural, name, resource.subresource) if part]
-    return "/apis/" + "/".join(quote(part, safe="") for part in parts)
+    return "/" + "/".join(quote(part, safe="") for part in parts)
 
 
 INFERENCE_SERVICES: Final = Resource("serving.kserve.io", "v1beta1", "inferenceservices")
@@ -41,4 +41,5 @@ INFERENCE_SERVICE_STATUS: Final = Resource("serving.kserve.io", "v1beta1", "infe
 SERVING_RUNTIMES: Final = Resource("serving.kserve.io", "v1alpha1", "servingruntimes")
 CLUSTER_SERVING_RUNTIMES: Final = Resource("serving.kserve.io", "v1alpha1", "clusterservingruntimes", namespaced=False)
 ENDPOINT_SLICES: Final = Resource("discovery.k8s.io", "v1", "endpointslices")
+NAMESPACES: Final = Resource("", "v1", "namespaces", namespaced=False)
 EVENTS: Final = Resource("events.k8s.io", "v1", "events")

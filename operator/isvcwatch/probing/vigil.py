@@ -40,20 +40,21 @@ ALWAYS_THERE: Final = "kubernetes.default.svc"
 class Vigil:
     """Checks when asked to, and again and again while the check fails.
 
-    It says nothing before the check has succeeded once: an API server that is reached through a proxy alone, or a name that is looked up
-    outside any cluster, proves nothing.
+    Unless it must succeed, it says nothing before the check has succeeded once: an API server that is reached through a proxy alone, or a
+    name that is looked up outside any cluster, proves nothing.
 
     Args:
         check: what to check.
         checked: takes whether the check has succeeded.
+        must_succeed: whether a failure counts although the check has never succeeded yet.
     """
 
-    def __init__(self, check: Check, checked: Callable[[bool], None]) -> None:
+    def __init__(self, check: Check, checked: Callable[[bool], None], *, must_succeed: bool = False) -> None:
         self._check = check
         self._checked = checked
         self._asked = asyncio.Event()
         self._asked.set()
-        self._armed = False
+        self._armed = must_succeed
         self._failing = False
 
     def look(self) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from isvcwatch.core.conditions import Status
-from isvcwatch.core.edges import Doubt, Failed, Placed, Turned
-from isvcwatch.core.reasons import Reason
+from isvcwatch.core.edges import Doubt, Failed, PathTurned, Placed, Turned
+from isvcwatch.core.reasons import MEANINGS, Reason
 from isvcwatch.core.targets import Misconfigured, Skipped, Target
 
 if TYPE_CHECKING:
@@ -57,5 +57,9 @@ def log_edge(edge: Edge) -> None:
         case Doubt():
             level, event, fields = DOUBTS[edge]
             getattr(log, level)(event, **fields)
+        case PathTurned(namespace, None):
+            log.warning("namespace_reached", namespace=namespace, so="a server there answers")
+        case PathTurned(namespace, Reason() as reason):
+            log.error("namespace_unreached", namespace=namespace, reason=reason, why=MEANINGS[reason], so="its models are Unknown")
         case Failed(uid, error):
             log.error("object_failed", uid=uid, exc_info=error)

@@ -61,6 +61,7 @@ class EngineNumbers:
         collections: full garbage collections so far.
         collecting: seconds that they took in all.
         impaired: whether the watcher doubts its own network and holds verdicts back.
+        cut: the namespaces whose models are Unknown since nobody there answers, each with the reason.
     """
 
     in_flight: int = 0
@@ -73,6 +74,7 @@ class EngineNumbers:
     collections: int = 0
     collecting: float = 0.0
     impaired: bool = False
+    cut: tuple[tuple[str, str], ...] = ()
 
 
 class _Fleet(Collector):
@@ -141,6 +143,14 @@ class _Engine(Collector):
             "1 while most models, or the API server or the DNS, have fallen silent, and none is accused of that",
             numbers.impaired,
         )
+        cut = GaugeMetricFamily(
+            "isvcwatch_namespace_unreached",
+            "1 for each namespace whose models are Unknown since nobody there answers the watcher",
+            labels=("namespace", "reason"),
+        )
+        for namespace, reason in numbers.cut:
+            cut.add_metric((namespace, reason), 1.0)
+        yield cut
 
 
 class Metrics:

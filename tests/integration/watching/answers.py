@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import socket
 import threading
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Self
 
 from rig.process import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 class RawServer:
@@ -65,3 +66,16 @@ def READY(request: bytes) -> bytes:  # noqa: N802 -- an answer like the others
 
 NOT_READY = answer(503, b'{"error":"Model with name iris is not ready."}')
 """KServe's no."""
+
+
+@contextmanager
+def dropping() -> Iterator[int]:
+    """A port of which connections are neither taken up nor refused, as where packets are dropped: its queue is full."""
+    with ExitStack() as stack:
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        port = int(listening.getsockname()[1])
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.1", port))
+        yield port

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -15,7 +14,7 @@ from rig import kserve_status as kserve
 from rig.account import ACCOUNT
 from rig.endpoints import endpoint_slice
 from rig.process import wait_until
-from tests.integration.watching.answers import READY, RawServer
+from tests.integration.watching.answers import READY, RawServer, dropping
 from tests.integration.watching.operating import OperatorProcess, event_reasons, our_conditions, verdict, wait_for
 
 if TYPE_CHECKING:
@@ -66,19 +65,6 @@ def served(account: Path, cluster: Cluster, namespace: str, tmp_path: Path) -> I
         resolver = stack.enter_context(dns.NameServer())
         operator = OperatorProcess(account, tmp_path, "--namespace", namespace, python=resolver.python(tmp_path))
         yield Served(cluster, namespace, stack.enter_context(operator).wait_ready())
-
-
-@contextmanager
-def dropping() -> Iterator[int]:
-    """A port of which connections are neither taken up nor refused, as where packets are dropped: its queue is full."""
-    with ExitStack() as stack:
-        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
-        port = int(listening.getsockname()[1])
-        for _ in range(4):
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(("127.0.0.1", port))
-        yield port
 
 
 def test_a_service_that_loses_its_endpoints_is_told_at_once_and_so_is_its_return(served: Served) -> None:

@@ -106,7 +106,7 @@ def test_no_answer_names_the_server_and_the_cause(cause: Exception, words: str) 
 
 def test_every_kind_is_a_kube_error() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
-    assert len(kinds) == 8  # KubeError itself, too
+    assert len(kinds) == 9  # KubeError itself, too
     assert all(issubclass(kind, KubeError) for kind in kinds)
 
 

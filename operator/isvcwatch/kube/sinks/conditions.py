@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from isvcwatch.core.decide import Decision
     from isvcwatch.core.objects import InferenceService
     from isvcwatch.kube.api import Api
+    from isvcwatch.kube.endings import Endings
     from isvcwatch.kube.sinks.events import EventsSink
     from isvcwatch.kube.store import Store
 
@@ -70,17 +71,26 @@ class ConditionsSink:
         events: records the Event of a changed verdict.
         planner: decides what to write.
         metrics: counts the tries.
+        endings: tells whether a namespace is being deleted, before one of its models is accused.
         budget: limits the writes over all services; each causes a reconcile by KServe's only worker, which does 25 to 45 a second.
     """
 
     def __init__(
-        self, api: Api, store: Store, events: EventsSink, planner: Planner, metrics: WriteCounter, budget: Budget | None = None
+        self,
+        api: Api,
+        store: Store,
+        events: EventsSink,
+        planner: Planner,
+        metrics: WriteCounter,
+        endings: Endings,
+        budget: Budget | None = None,
     ) -> None:
         self._api = api
         self._store = store
         self._events = events
         self._planner = planner
         self._metrics = metrics
+        self._endings = endings
         self._budget = budget or Budget()
         self._outdated: set[str] = set()
         self._tries: dict[str, int] = {}
@@ -179,10 +189,15 @@ class ConditionsSink:
         return after
 
     async def _plan_anew(self, uid: str) -> tuple[InferenceService, Decision] | None:
-        """What is to be written now that the budget allows it. The object is read before it is called False, and after a conflict."""
+        """What is to be written now that the budget allows it. The object is read before it is called False, and after a conflict.
+
+        Its namespace is read too before it is called False.
+        """
         planned = self._planner.plan(uid)
         if planned is not None and (uid in self._outdated or _accuses(planned[1])):
             await self._read(planned[0])
+            planned = self._planner.plan(uid)
+        if planned is not None and _accuses(planned[1]) and await self._endings.look(planned[0].namespace):
             planned = self._planner.plan(uid)
         return planned
 

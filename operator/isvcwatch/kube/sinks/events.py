@@ -98,12 +98,18 @@ class EventsSink:
     """
 
     def __init__(
-        self, api: Api, metrics: EventCounter, clock: Callable[[], datetime] = lambda: datetime.now(UTC), budget: Budget | None = None
+        self,
+        api: Api,
+        metrics: EventCounter,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        budget: Budget | None = None,
+        ends: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._api = api
         self._metrics = metrics
         self._clock = clock
         self._budget = budget or Budget()
+        self._ends = ends
         self._lanes: dict[str, deque[dict[str, Any]]] = {}
         self._waiting = 0
         self._new = asyncio.Event()
@@ -180,6 +186,10 @@ class EventsSink:
             except errors.UnavailableError as error:
                 if attempt < TRIES:
                     await asyncio.sleep(pause(attempt, error.retry_after))
+            except errors.EndingError as error:
+                log.info("event_not_recorded", why=str(error), **_said(event))
+                self._ends(event["metadata"]["namespace"])
+                break
             except errors.KubeError as error:
                 log.error("event_not_recorded", why=str(error), **_said(event))  # noqa: TRY400
                 break

@@ -1,11 +1,11 @@
-"""Events about the watcher itself, on the pod that it runs in: when it doubts its own network, and when that is over."""
+"""Events about the watcher itself, on the pod that it runs in: when it doubts its own network or way, and when that is over."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from isvcwatch.core.edges import Doubt
-from isvcwatch.core.reasons import EventReason
+from isvcwatch.core.edges import Doubt, PathTurned
+from isvcwatch.core.reasons import MEANINGS, EventReason
 
 if TYPE_CHECKING:
     from isvcwatch.core.edges import Edge
@@ -27,7 +27,7 @@ NOTES: Final = {
 
 
 class OwnEvents:
-    """Tells of each turn of the watcher's doubt.
+    """Tells of each turn of the watcher's doubt, and of each namespace that it finds its way cut to.
 
     Args:
         events: records.
@@ -40,6 +40,13 @@ class OwnEvents:
 
     def __call__(self, edge: Edge) -> None:
         """Tell of an edge, where it is about the watcher itself."""
-        if self._pod is not None and isinstance(edge, Doubt):
+        if self._pod is None:
+            return
+        if isinstance(edge, Doubt):
             reason, note = NOTES[edge]
             self._events.tell(self._pod, reason, note, warning=edge is not Doubt.ENDED)
+        elif isinstance(edge, PathTurned):
+            reason, note = EventReason.NAMESPACE_REACHED, "a server there answers again"
+            if edge.reason is not None:
+                reason, note = EventReason.NAMESPACE_UNREACHED, MEANINGS[edge.reason]
+            self._events.tell(self._pod, reason, f"{edge.namespace}: {note}", warning=edge.reason is not None)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from isvcwatch.core.objects import InferenceService
+    from isvcwatch.kube.endings import Endings
     from isvcwatch.kube.sinks.events import EventsSink
     from isvcwatch.kube.store import Change
     from tests.unit.kube.fakes import Answer
@@ -96,28 +97,66 @@ class Stage:
     store: Store
     recorded: Recorded
     counts: Counts
+    endings: FakeEndings
+
+
+@dataclass
+class FakeEndings:
+    """Namespaces that are being deleted, or not; those of a plan that ends have nothing decided any more."""
+
+    plan: Plan
+    ending: bool = False
+    asked: list[str] = field(default_factory=list)
+
+    async def look(self, namespace: str) -> bool:
+        self.asked.append(namespace)
+        if self.ending:
+            self.plan.decisions.clear()
+        return self.ending
 
 
 @asynccontextmanager
 async def writing(
-    api: FakeApi, decisions: Sequence[Decision], uids: Sequence[str] = ("uid-of-iris",), budget: Budget | None = None
+    api: FakeApi,
+    decisions: Sequence[Decision],
+    uids: Sequence[str] = ("uid-of-iris",),
+    budget: Budget | None = None,
+    *,
+    ending: bool = False,
 ) -> AsyncIterator[Stage]:
     plan, recorded, counts = Plan({uid: list(decisions) for uid in uids}), Recorded(), Counts()
+    endings = FakeEndings(plan, ending)
 
     def changed(change: Change[Any]) -> None:
         for uid, happened in inputs(store, change):
             plan.hear(uid, happened)
 
     store = Store(changed)
-    sink = ConditionsSink(api.api, store, cast("EventsSink", recorded), plan, counts, budget)
+    sink = ConditionsSink(api.api, store, cast("EventsSink", recorded), plan, counts, cast("Endings", endings), budget)
     queue = Queue(sink.take_turn, sink.place)
     task = asyncio.create_task(queue.run())
     for uid in uids:
         queue.request(uid)
-    yield Stage(api, plan, queue, store, recorded, counts)
+    yield Stage(api, plan, queue, store, recorded, counts, endings)
     assert not task.done()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_no_model_is_accused_in_a_namespace_that_is_being_deleted() -> None:
+    async with writing(FakeApi({"get": [raw()]}), [ACCUSE], ending=True) as stage:
+        await asyncio.sleep(0.1)
+        assert stage.endings.asked == ["models"]
+        assert "json_patch" not in stage.api.verbs()
+        assert stage.recorded.notices == []
+        assert stage.queue.idle
+
+
+async def test_only_an_accusation_looks_at_the_namespace() -> None:
+    async with writing(FakeApi({"json_patch": [raw()]}), [SAY_READY]) as stage:
+        await asyncio.sleep(0.1)
+        assert stage.endings.asked == []
+        assert stage.counts.writes == {"written": 1}
 
 
 async def test_a_decision_is_written_told_and_done() -> None:
