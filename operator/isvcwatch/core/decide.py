@@ -90,6 +90,8 @@ def seed(isvc: InferenceService, now: str) -> Record:
             verdicts[kind] = Finding(Status(found.status), found.reason, found.message)
     model = isvc.condition(ConditionType.MODEL_READY)
     told = verdicts.get(ConditionType.MODEL_READY)
+    if told is not None and told.is_start:
+        return Record(Health.seeded(verdicts))  # a start is never announced
     # The previous process may have ended after it wrote the condition and before it recorded the Event. The Event of a True is not recorded
     # again, since the status before it is not known: it may have been the first verdict, which needs no Event.
     again = model is not None and told is not None and told.status is not Status.TRUE and _is_recent(model.last_transition_time, now)
@@ -150,9 +152,9 @@ def _is_recent(since: str, now: str) -> bool:
 
 
 def _notice(record: Record, since: str) -> Notice | None:
-    """The Event for a change of ModelReady. A first True has none, since a model recovers only from a status that was announced before."""
+    """The Event for a change of ModelReady. A start and a first True have none: a model recovers only from a status that was announced."""
     verdict = record.health.model_ready.verdict
-    if verdict is None or (verdict.status == record.announced and not record.unsure):
+    if verdict is None or verdict.is_start or (verdict.status == record.announced and not record.unsure):
         return None
     if verdict.status is Status.TRUE:
         return Notice(EventReason.MODEL_RECOVERED, verdict.status, verdict.reason, verdict.message, since) if record.announced else None

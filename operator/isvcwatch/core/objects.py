@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from isvcwatch.core.conditions import Condition
 
@@ -155,6 +156,7 @@ class InferenceService:
         annotations: all but the very long ones, since a runtime's arguments may be filled in from any of them.
         labels: all labels, since a runtime's arguments may be filled in from them too.
         deleting: whether a deletionTimestamp is set.
+        created: `metadata.creationTimestamp`; None if it can't be read.
         stopped: whether the annotation or the condition says that it is stopped.
         mode: the deployment mode; None if neither status nor annotation tells it.
         address_url: `status.address.url`.
@@ -176,6 +178,7 @@ class InferenceService:
     annotations: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     deleting: bool = False
+    created: datetime | None = None
     stopped: bool = False
     mode: DeploymentMode | None = None
     address_url: str = ""

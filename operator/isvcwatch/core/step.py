@@ -57,6 +57,7 @@ class State:
         record: what is held to be so; None while it is left alone.
         stopped: it is stopped, or was and is not probed yet: what its conditions say is from before.
         former: how it was reached before its last change; None once it has answered since, or once the pods of before are gone.
+        starts_until: until when it may still be starting; None if it has no such time.
     """
 
     isvc: InferenceService
@@ -64,6 +65,7 @@ class State:
     record: Record | None
     stopped: bool = False
     former: Former | None = None
+    starts_until: datetime | None = None
 
     @property
     def model_ready(self) -> Finding | None:
@@ -177,7 +179,8 @@ def _round_ended(state: State | None, ended: RoundEnded, rules: Rules, now: date
             state = replace(state, former=None)
         elif not former.may_serve(state.isvc, now):
             return _without_former(state, record, ended.target, now)
-    health = record.health.observe(ended.found, ended.target.policy)
+    found = ended.found.of_start() if _starts(state, record, ended.found, now) else ended.found
+    health = record.health.observe(found, ended.target.policy)
     if health is record.health or (ended.doubted and health.model_ready.verdict is not record.health.model_ready.verdict):
         return state, NOTHING
     after = replace(state, record=replace(record, health=health))
@@ -186,9 +189,16 @@ def _round_ended(state: State | None, ended: RoundEnded, rules: Rules, now: date
     return _say(after, tuple(_turns(state.isvc, record.health, health)), rules, now)
 
 
+def _starts(state: State, record: Record, found: Round, now: datetime) -> bool:
+    """Whether a failed round is not held against a service, since its model has not been ready yet and still has time to start."""
+    in_time = state.starts_until is not None and now < state.starts_until
+    return in_time and found.model_ready.status is not Status.TRUE and record.health.model_ready.is_new
+
+
 def _seen(state: State | None, seen: Seen, rules: Rules, now: datetime) -> tuple[State, tuple[Effect, ...]]:
     isvc = seen.isvc
-    outcome = derive(isvc, seen.runtime, rules.defaults).outcome
+    derived = derive(isvc, seen.runtime, rules.defaults)
+    outcome = derived.outcome
     former = _former(state, isvc, outcome, now)
     if former and isinstance(outcome, Target):
         outcome = replace(outcome, former=(*former.hops, *(hop for hop in outcome.hops if hop.canary)))
@@ -196,7 +206,7 @@ def _seen(state: State | None, seen: Seen, rules: Rules, now: datetime) -> tuple
         outcome = state.outcome  # the very object that the schedule holds: its rounds are known by it
     record = _record(state, isvc, outcome, now)
     stopped = isvc.stopped or (record is None and state is not None and state.stopped)
-    after = State(isvc, outcome, record, stopped, former)
+    after = State(isvc, outcome, record, stopped, former, derived.starts_until)
     effects = NOTHING if state is not None and state.outcome is outcome else tuple(_placed(state, after))
     return _say(after, effects, rules, now)
 
@@ -238,7 +248,7 @@ def _say(state: State, effects: tuple[Effect, ...], rules: Rules, now: datetime)
     """Add a `Say` if the object does not show the verdicts; else count the model's status as announced: a first True needs no Event."""
     if decision(state, rules, now):
         return state, (*effects, Say())
-    if state.record and (verdict := state.model_ready) and verdict.status is not state.record.announced:
+    if state.record and (verdict := state.model_ready) and verdict.status is not state.record.announced and not verdict.is_start:
         return replace(state, record=told(state.record, verdict.status)), effects
     return state, effects
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from isvcwatch.core.conditions import Condition
+from isvcwatch.core.conditions import Condition, moment
 from isvcwatch.core.objects import Canary, ComponentSpec, Container, DeploymentMode, InferenceService, Port, ReadyRoute, Runtime, RuntimeKey
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def inference_service(raw: Mapping[str, Any]) -> InferenceService:
         annotations={k: v for k, v in noted.items() if len(v) <= LONGEST_NOTE},
         labels={str(k): str(v) for k, v in _map(metadata, "labels").items()},
         deleting=bool(metadata.get("deletionTimestamp")),
+        created=moment(_text(metadata, "creationTimestamp")),
         stopped=_stopped(noted, conditions or ()),
         mode=_mode(status, noted),
         address_url=_text(_map(status, "address"), "url"),

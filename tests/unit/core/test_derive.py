@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -501,28 +502,41 @@ class TestPolicy:
 
 class TestGrace:
     COMING = Condition("Ready", "False", "InProgress")
+    CREATED = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
-    def patience_of(self, *conditions: Condition, server: Container | None = None, **annotations: str) -> int:
-        service = replace(annotated(**annotations), conditions=conditions, predictor=ComponentSpec(server=server or Container()))
-        return target_of(service).policy.patience
+    def seconds_of(self, *conditions: Condition, server: Container | None = None, **annotations: str) -> float | None:
+        """Seconds from the service's creation in which it may be starting."""
+        found = derived(self.service(*conditions, server=server, **annotations)).starts_until
+        return (found - self.CREATED).total_seconds() if found else None
 
-    def test_a_service_that_is_coming_has_ten_minutes(self) -> None:
-        assert self.patience_of(self.COMING) == 60
-        assert "not Ready yet" in origin_of("startup failure threshold", isvc(conditions=(self.COMING,)))
+    def service(self, *conditions: Condition, server: Container | None = None, **annotations: str) -> InferenceService:
+        spec = ComponentSpec(server=server or Container())
+        return replace(annotated(**annotations), created=self.CREATED, conditions=conditions, predictor=spec)
+
+    def test_a_service_that_is_coming_has_ten_minutes_from_its_creation(self) -> None:
+        assert self.seconds_of(self.COMING) == 600
+        assert origin_of("may start until", self.service(self.COMING)).startswith("600 s from metadata.creationTimestamp")
 
     def test_or_as_long_as_its_container_says(self) -> None:
-        assert self.patience_of(self.COMING, server=Container(startup=1200)) == 120
-        assert self.patience_of(self.COMING, server=Container(startup=5)) == 3
+        assert self.seconds_of(self.COMING, server=Container(startup=1200)) == 1200
+        assert self.seconds_of(self.COMING, server=Container(startup=5)) == 5
+
+    def test_after_a_stop_it_counts_from_the_new_start(self) -> None:
+        started = Condition("Stopped", "False", last_transition_time="2026-11-23T13:00:00Z")
+        assert self.seconds_of(self.COMING, started) == 3600 + 600
+        assert self.seconds_of(self.COMING, replace(started, last_transition_time="soon")) == 600
+        assert self.seconds_of(self.COMING, replace(started, last_transition_time="2026-11-23T11:00:00Z")) == 600
 
     def test_what_kserve_calls_ready_is_to_be_proven_at_once(self) -> None:
-        assert self.patience_of(Condition("Ready", "True")) == 3
-        assert self.patience_of() == 3
+        assert self.seconds_of(Condition("Ready", "True")) is None
+        assert self.seconds_of() is None
 
-    def test_a_model_that_was_spoken_of_is_no_longer_new(self) -> None:
-        assert self.patience_of(self.COMING, Condition("ModelReady", "True")) == 3
+    def test_a_turn_of_kserves_ready_changes_nothing_of_the_target(self) -> None:
+        assert derived(self.service(self.COMING)).outcome == derived(self.service(Condition("Ready", "True"))).outcome
 
     def test_an_annotation_comes_first(self) -> None:
-        assert self.patience_of(self.COMING, startup_failure_threshold="7") == 7
+        assert self.seconds_of(self.COMING, startup_failure_threshold="7") is None
+        assert target_of(self.service(self.COMING, startup_failure_threshold="7")).policy.patience == 7
 
 
 def canary(name: str, spec: ComponentSpec, **fields: Any) -> Canary:  # noqa: ANN401 -- any field

@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from isvcwatch.core import overrides
-from isvcwatch.core.conditions import one_line
+from isvcwatch.core.conditions import one_line, timestamp
 from isvcwatch.core.derive import address, dialect, naming, patience
 from isvcwatch.core.derive.address import cluster_domain, is_own_host
 from isvcwatch.core.derive.containers import servers
@@ -67,23 +67,25 @@ class _Deriving:
         self.spec = isvc.predictor or ComponentSpec()
         self.predictor, self.collocated = servers(isvc, runtime, self.spec, "spec.predictor")
         self.transformer = servers(isvc, None, isvc.transformer, "spec.transformer")[0] if isvc.transformer else None
-        self.policy, self.policy_origins = patience.with_grace(isvc, asked, self.predictor.container, self.collocated)
+        self.start = patience.of_service(isvc, asked.policy, self.predictor.container, self.collocated)
 
     def target(self) -> Derivation:
         try:
             outcome = self._outcome()
         except _UnaskableError as error:
             outcome = error.outcome
-        policy = self.policy
+        policy = self.asked.policy
         for field in (f.name for f in fields(policy) if getattr(policy, f.name) is not None):
             self._from(
                 field.replace("_", " "),
                 f"{getattr(policy, field):g}",
-                "annotation" if field in self.asked.policy_fields else self.policy_origins.get(field, "settings"),
+                "annotation" if field in self.asked.policy_fields else "settings",
             )
+        if self.start:
+            self._from("may start until", timestamp(self.start.until), self.start.origin)
         for name in self.asked.unknown:
             self._from("ignored", name, f"not an annotation of isvcwatch's: {', '.join(sorted(overrides.KNOWN))}")
-        return Derivation(outcome, tuple(self.sources))
+        return Derivation(outcome, tuple(self.sources), self.start.until if self.start else None)
 
     def _outcome(self) -> Target | Skipped | Misconfigured:
         isvc = self.isvc
@@ -98,7 +100,7 @@ class _Deriving:
                 hops.append(self._hop(Component.PREDICTOR, behind, hops[0]))
         if isvc.mode is DeploymentMode.STANDARD and not self.asked.url:
             hops += [self._canary(canary) for canary in isvc.canaries if canary.spec.name and canary.traffic]
-        return Target(isvc.uid, isvc.namespace, isvc.name, tuple(hops), self.policy)
+        return Target(isvc.uid, isvc.namespace, isvc.name, tuple(hops), self.asked.policy)
 
     def _canary(self, canary: Canary) -> Hop:
         """The hop of a canary, which KServe runs in the same way as the stable predictor."""
