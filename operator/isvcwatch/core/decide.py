@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from isvcwatch.core.conditions import SEVERITY, Condition, ConditionType, Status, is_timestamp, one_line
-from isvcwatch.core.health import Finding, Health
+from isvcwatch.core.health import STARTING, Finding, Health
 from isvcwatch.core.reasons import EventReason
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ def decide(record: Record, isvc: InferenceService, now: str, *, omit_unknown: bo
 
     A condition is written when its status or its reason differs from the object's, or when another writer broke it: without severity,
     KServe folds it into its own Ready, and with another time format KServe can't read the object. A condition is never written for its
-    message alone, so that an upgrade that changes the wording writes nothing.
+    message alone, so that an upgrade that changes the wording writes nothing; but while a service starts, KServe's report of a failure is
+    added once.
 
     Args:
         record: the target's verdicts, and what was announced.
@@ -113,7 +114,7 @@ def decide(record: Record, isvc: InferenceService, now: str, *, omit_unknown: bo
     """
     omitted = {kind for kind, verdict in record.health.verdicts() if omit_unknown and verdict.status is Status.UNKNOWN}
     verdicts = [(kind, verdict) for kind, verdict in record.health.verdicts() if kind not in omitted]
-    wanted = (_wanted(kind, verdict, isvc.condition(kind), now) for kind, verdict in verdicts)
+    wanted = (_wanted(kind, verdict, isvc, now) for kind, verdict in verdicts)
     conditions = tuple(c for c in wanted if c is not None)
     model = next((c for c in conditions if c.type == ConditionType.MODEL_READY), isvc.condition(ConditionType.MODEL_READY))
     # A condition that is left off the object has no time. An empty time gives its first Event the same name in every process.
@@ -132,9 +133,12 @@ def told(record: Record, status: Status) -> Record:
     return Record(record.health, status)
 
 
-def _wanted(kind: ConditionType, verdict: Finding, there: Condition | None, now: str) -> Condition | None:
+def _wanted(kind: ConditionType, verdict: Finding, isvc: InferenceService, now: str) -> Condition | None:
+    there = isvc.condition(kind)
+    reported = isvc.failure if verdict.is_start else ""
     if (
         there is not None
+        and not (reported and there.message == STARTING.message)
         and (there.status, there.reason, there.severity) == (verdict.status, verdict.reason, SEVERITY)
         and is_timestamp(there.last_transition_time)
     ):
@@ -142,7 +146,8 @@ def _wanted(kind: ConditionType, verdict: Finding, there: Condition | None, now:
     since = there.last_transition_time if there is not None and there.status == verdict.status else ""
     if not is_timestamp(since):
         since = now
-    return Condition(kind, verdict.status, verdict.reason, one_line(verdict.message), since, SEVERITY)
+    message = f"{STARTING.message}; KServe last reported: {reported}" if reported else verdict.message
+    return Condition(kind, verdict.status, verdict.reason, one_line(message), since, SEVERITY)
 
 
 def _is_recent(since: str, now: str) -> bool:

@@ -167,6 +167,7 @@ class InferenceService:
         canaries: the canaries in the spec.
         runtime: the runtime that KServe chose, else the one that the spec names.
         conditions: all conditions, ours and others', each at its place in the list; a malformed one is None.
+        failure: why a model that is not loaded failed the last time, as KServe reports it; empty if KServe doesn't.
         has_status: whether there is a status object at all.
         problem: a description for people of what is malformed; empty if nothing is.
     """
@@ -189,6 +190,7 @@ class InferenceService:
     canaries: tuple[Canary, ...] = ()
     runtime: RuntimeKey | None = None
     conditions: tuple[Condition | None, ...] | None = None
+    failure: str = ""
     has_status: bool = False
     problem: str = ""
 

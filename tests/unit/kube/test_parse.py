@@ -93,6 +93,33 @@ def test_when_a_service_was_created_is_read(written: object, created: datetime |
     assert parse.inference_service(raw | {"metadata": raw["metadata"] | {"creationTimestamp": written}}).created == created
 
 
+TRACEBACK = "Traceback (most recent call last):\n  ...\nRuntimeError: Failed to fetch model.\n"
+BLOCKED = {"transitionStatus": "BlockedByFailedLoad"}
+
+
+@pytest.mark.parametrize(
+    ("model", "ready", "failure"),
+    [
+        ({**BLOCKED, "lastFailureInfo": {"exitCode": 137, "message": "", "reason": "OOMKilled"}}, "False", "exit code 137: OOMKilled"),
+        ({**BLOCKED, "lastFailureInfo": {"exitCode": 137}}, "False", "exit code 137"),
+        (
+            {**BLOCKED, "lastFailureInfo": {"exitCode": 1, "message": TRACEBACK}},
+            "False",
+            "exit code 1: RuntimeError: Failed to fetch model.",
+        ),
+        ({"transitionStatus": "InvalidSpec", "lastFailureInfo": {"message": "no runtime"}}, "Unknown", "no runtime"),
+        ({"transitionStatus": "", "lastFailureInfo": {"exitCode": 1}}, "False", "exit code 1"),
+        ({"transitionStatus": "UpToDate", "lastFailureInfo": {"exitCode": 1}}, "False", ""),
+        ({**BLOCKED, "lastFailureInfo": {"exitCode": 1}}, "True", ""),
+        ({"transitionStatus": "InProgress"}, "False", ""),
+        ({**BLOCKED, "lastFailureInfo": {"exitCode": "x", "message": ["y"]}}, "False", ""),
+    ],
+)
+def test_why_a_model_failed_is_read_while_it_is_not_loaded(model: Manifest, ready: str, failure: str) -> None:
+    status = {"modelStatus": model, "conditions": [kserve.condition("Ready", ready)]}
+    assert parse.inference_service(sent(kserve.model_spec(), status=status)).failure == failure
+
+
 def test_a_transformer_and_its_predictor_are_both_found() -> None:
     spec = kserve.transformer_spec(kserve.model_spec(), args=["--model_name=outer"])
     service = parse.inference_service(sent(spec, status=kserve.with_transformer("iris", "models")))
