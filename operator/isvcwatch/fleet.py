@@ -31,7 +31,7 @@ KINDS: Final = {Target: "probed", Skipped: "skipped", Misconfigured: "misconfigu
 class Schedule(Protocol):
     """Starts rounds of probing for the targets that it holds."""
 
-    def set(self, target: Target, delay: float = 0.0) -> None:
+    def set(self, target: Target, delay: float = 0.0, *, soon: bool = False) -> None:
         """Probe the target from now on; its first round starts after `delay` seconds at the earliest."""
 
     def remove(self, uid: str) -> None:
@@ -145,8 +145,8 @@ class Fleet:
 
     def _carry_out(self, uid: str, effect: Effect) -> None:
         match effect:
-            case Probe(target, delay):
-                self._schedule.set(target, delay)
+            case Probe(target, delay, soon):
+                self._schedule.set(target, delay, soon=soon)
             case Rest():
                 self._schedule.remove(uid)
             case Say():

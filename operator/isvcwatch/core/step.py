@@ -119,10 +119,11 @@ Input: TypeAlias = Seen | Gone | RoundEnded | Told
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Probe this target from now on; its first round starts after `delay` seconds at the earliest."""
+    """Probe this target from now on; its first round starts after `delay` seconds at the earliest, and within a second more if `soon`."""
 
     target: Target
     delay: float
+    soon: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +275,7 @@ def _placed(before: State | None, after: State) -> Iterator[Effect]:
     """The effects of a change in what is done about a service."""
     if isinstance(after.outcome, Target):
         known = after.record is not None and any(True for _ in after.record.health.verdicts())
-        yield Probe(after.outcome, 0.0 if known else after.outcome.policy.initial_delay)
+        yield Probe(after.outcome, 0.0 if known else after.outcome.policy.initial_delay, soon=not known and after.starts_until is not None)
     elif before is not None and isinstance(before.outcome, Target):
         yield Rest()
     yield Placed(after.isvc, after.outcome)

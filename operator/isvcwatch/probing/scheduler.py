@@ -211,12 +211,19 @@ class Scheduler:
         """How many rounds are due and wait for a place."""
         return self._answering.waiting + self._silent.waiting
 
-    def set(self, target: Target, delay: float = 0.0) -> None:
-        """Probe the target from now on, in place of its older version; its first round starts after `delay` seconds at the earliest."""
+    def set(self, target: Target, delay: float = 0.0, *, soon: bool = False) -> None:
+        """Probe the target from now on, in place of its older version.
+
+        Args:
+            target: what to probe.
+            delay: seconds after which its first round starts at the earliest.
+            soon: whether that round starts within an edge period after the delay, and not at the target's place in its period.
+        """
         self.remove(target.uid)
         now = self._loop.time()
         entry = self._entries[target.uid] = _Due(target, now)
-        self._put(entry, _next_beat(entry, now + delay))
+        first = now + delay
+        self._put(entry, first + entry.phase * entry.edge / entry.period if soon else _next_beat(entry, first))
 
     def remove(self, uid: str) -> None:
         """Stop probing the service with this UID, and cancel its rounds under way."""

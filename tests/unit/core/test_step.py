@@ -264,6 +264,15 @@ class TestStart:
             == []
         )
 
+    @pytest.mark.parametrize(
+        ("conditions", "soon"),
+        [((COMING,), True), ((READY,), False), ((COMING, *saying(Round(STARTING, STARTING, STARTING))), False)],
+    )
+    def test_it_is_first_asked_soon(self, conditions: tuple[Condition, ...], soon: bool) -> None:
+        _, (probe, _) = step(None, Seen(isvc(created=NOON, conditions=conditions)), RULES, NOON)
+        assert isinstance(probe, Probe)
+        assert probe.soon is soon
+
     def test_once_its_time_is_over_it_gets_its_verdict_and_the_event(self) -> None:
         state, _ = self.asked(self.seen(None, self.COMING), ALL_REFUSED)
         state, _ = self.asked(state, ALL_REFUSED, ALL_REFUSED, now=self.LATE)
