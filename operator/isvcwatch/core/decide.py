@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -98,7 +98,7 @@ def seed(isvc: InferenceService, now: str) -> Record:
     return Record(Health.seeded(verdicts), told.status if told else None, again)
 
 
-def decide(record: Record, isvc: InferenceService, now: str, *, omit_unknown: bool = False) -> Decision:
+def decide(record: Record, isvc: InferenceService, now: str, *, omit_unknown: bool = False, note: str = "") -> Decision:
     """Decide what to write and to announce, so that the object shows the record's verdicts.
 
     A condition is written when its status or its reason differs from the object's, or when another writer broke it: without severity,
@@ -111,7 +111,9 @@ def decide(record: Record, isvc: InferenceService, now: str, *, omit_unknown: bo
         isvc: the object as it stands.
         now: this moment as `conditions.timestamp` gives it.
         omit_unknown: leave Unknown off the object, so that only Events and metrics show it.
+        note: what is added to the message about the model.
     """
+    record = _noted(record, note)
     omitted = {kind for kind, verdict in record.health.verdicts() if omit_unknown and verdict.status is Status.UNKNOWN}
     verdicts = [(kind, verdict) for kind, verdict in record.health.verdicts() if kind not in omitted]
     wanted = (_wanted(kind, verdict, isvc, now) for kind, verdict in verdicts)
@@ -148,6 +150,15 @@ def _wanted(kind: ConditionType, verdict: Finding, isvc: InferenceService, now: 
         since = now
     message = f"{STARTING.message}; KServe last reported: {reported}" if reported else verdict.message
     return Condition(kind, verdict.status, verdict.reason, one_line(message), since, SEVERITY)
+
+
+def _noted(record: Record, note: str) -> Record:
+    """The record with a note added to the message of the verdict about the model."""
+    model = record.health.model_ready
+    if not note or model.verdict is None or model.verdict.is_start:
+        return record
+    verdict = replace(model.verdict, message=f"{model.verdict.message}; {note}")
+    return replace(record, health=replace(record.health, model_ready=replace(model, verdict=verdict)))
 
 
 def _is_recent(since: str, now: str) -> bool:

@@ -58,6 +58,7 @@ class State:
         stopped: it is stopped, or was and is not probed yet: what its conditions say is from before.
         former: how it was reached before its last change; None once it has answered since, or once the pods of before are gone.
         starts_until: until when it may still be starting; None if it has no such time.
+        note: what of it is not asked, or gets no traffic, for messages.
     """
 
     isvc: InferenceService
@@ -66,6 +67,7 @@ class State:
     stopped: bool = False
     former: Former | None = None
     starts_until: datetime | None = None
+    note: str = ""
 
     @property
     def model_ready(self) -> Finding | None:
@@ -167,7 +169,7 @@ def decision(state: State, rules: Rules, now: datetime) -> Decision:
         return unsay(state.isvc)
     if state.record is None:
         return Decision()
-    return decide(state.record, state.isvc, timestamp(now), omit_unknown=rules.omit_unknown)
+    return decide(state.record, state.isvc, timestamp(now), omit_unknown=rules.omit_unknown, note=state.note)
 
 
 def _round_ended(state: State | None, ended: RoundEnded, rules: Rules, now: datetime) -> tuple[State | None, tuple[Effect, ...]]:
@@ -207,7 +209,7 @@ def _seen(state: State | None, seen: Seen, rules: Rules, now: datetime) -> tuple
         outcome = state.outcome  # the very object that the schedule holds: its rounds are known by it
     record = _record(state, isvc, outcome, now)
     stopped = isvc.stopped or (record is None and state is not None and state.stopped)
-    after = State(isvc, outcome, record, stopped, former, derived.starts_until)
+    after = State(isvc, outcome, record, stopped, former, derived.starts_until, derived.note)
     effects = NOTHING if state is not None and state.outcome is outcome else tuple(_placed(state, after))
     return _say(after, effects, rules, now)
 

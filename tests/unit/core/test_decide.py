@@ -235,3 +235,21 @@ class TestStart:
         written = decide(holding(ALL_REFUSED), isvc(failure=self.FAILED), NOW).conditions
         assert all("137" not in c.message for c in written)
         assert not decide(holding(ALL_REFUSED), isvc(conditions=saying(ALL_REFUSED), failure=self.FAILED), NOW).conditions
+
+
+class TestNote:
+    NOTE = "canary v2 not asked: it speaks gRPC"
+
+    @pytest.mark.parametrize("found", [ALL_WELL, ALL_REFUSED])
+    def test_what_is_not_asked_is_named_in_the_message_about_the_model(self, found: Round) -> None:
+        written = {c.type: c.message for c in decide(holding(found), isvc(), NOW, note=self.NOTE).conditions}
+        assert written[ConditionType.MODEL_READY] == f"{found.model_ready.message}; {self.NOTE}"
+        assert self.NOTE not in written[ConditionType.SERVER_READY]
+
+    def test_so_it_is_in_the_event(self) -> None:
+        notice = decide(holding(ALL_REFUSED), isvc(), NOW, note=self.NOTE).notice
+        assert notice is not None
+        assert notice.message.endswith(self.NOTE)
+
+    def test_it_alone_writes_nothing(self) -> None:
+        assert not decide(holding(ALL_WELL, Status.TRUE), isvc(conditions=saying(ALL_WELL)), NOW, note=self.NOTE)

@@ -179,10 +179,18 @@ class TestTransformer:
         assert origin_of("predictor URL", service) == "status.components.predictor.address.url"
 
     @pytest.mark.parametrize("url", ["nonsense", "http://[", "http://p:99999"])
-    def test_a_predictors_address_that_can_not_be_used_is_named(self, url: str) -> None:
-        outcome = derived(isvc(address_url=TRANSFORMER, transformer=component(), component_urls={"predictor": url})).outcome
-        assert isinstance(outcome, Misconfigured)
-        assert outcome.reason is Reason.INVALID_ADDRESS
+    def test_a_predictors_address_that_can_not_be_used_is_named_and_the_transformer_is_asked(self, url: str) -> None:
+        service = isvc(address_url=TRANSFORMER, transformer=component(), component_urls={"predictor": url})
+        assert [hop.component for hop in target_of(service).hops] == [Component.TRANSFORMER]
+        assert derived(service).note.startswith("predictor not asked: the status says ")
+
+    def test_a_predictor_by_grpc_is_named_and_its_transformer_by_rest_is_asked(self) -> None:
+        grpc = ComponentSpec(protocol_version="grpc-v2", server=Container(ports=(Port(8081, "h2c"),)))
+        service = isvc(address_url=TRANSFORMER, transformer=component(), predictor=grpc)
+        assert [(hop.component, hop.protocol) for hop in target_of(service).hops] == [(Component.TRANSFORMER, "v2")]
+        assert derived(service).note.startswith("predictor not asked: the predictor is reached at port 'h2c' (8081)")
+        assert "annotation" not in derived(service).note
+        assert origin_of("not asked", service).startswith("the predictor is reached at port 'h2c'")
 
     @pytest.mark.parametrize(
         ("predictor", "on", "port"),
@@ -588,12 +596,20 @@ class TestCanaries:
         assert origin_of("canary v2 URL", service).startswith("the Service that KServe's Standard mode makes")
         assert origin_of("canary v2 model name", service)
 
-    def test_one_that_can_not_be_asked_is_named(self) -> None:
+    def test_one_that_can_not_be_asked_is_named_and_the_others_are_asked(self) -> None:
         grpc = replace(self.STABLE, server=Container(ports=(Port(9000, "grpc"),)))
-        outcome = derived(isvc(predictor=self.STABLE, canaries=(canary("v2", grpc, traffic=20),), runtime=self.ON)).outcome
-        assert isinstance(outcome, Misconfigured)
-        assert outcome.reason is Reason.UNSUPPORTED_PROTOCOL
-        assert outcome.message.startswith("canary v2: ")
+        canaries = (canary("v2", grpc, traffic=20), canary("v3", self.STABLE, traffic=20))
+        service = isvc(predictor=self.STABLE, canaries=canaries, runtime=self.ON)
+        assert [hop.part for hop in target_of(service).hops] == ["predictor", "canary v3"]
+        assert derived(service).note.startswith("canary v2 not asked: the predictor is reached at port 'grpc' (9000)")
+
+    @pytest.mark.parametrize(
+        ("traffic", "note"),
+        [((40, 60), "the stable predictor gets no traffic"), ((40, 59), ""), ((100,), "the stable predictor gets no traffic")],
+    )
+    def test_a_stable_predictor_that_gets_no_traffic_is_said_to_have_none(self, traffic: tuple[int, ...], note: str) -> None:
+        canaries = tuple(canary(f"v{n}", self.STABLE, traffic=part) for n, part in enumerate(traffic))
+        assert derived(isvc(predictor=self.STABLE, canaries=canaries, runtime=self.ON)).note == note
 
 
 def test_a_target_carries_the_services_identity() -> None:

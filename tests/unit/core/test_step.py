@@ -227,6 +227,18 @@ def test_a_recovery_is_told_also_where_the_service_has_moved_meanwhile_and_its_c
     assert notice.reason is EventReason.MODEL_RECOVERED
 
 
+def test_a_part_that_can_not_be_asked_is_named_in_what_is_written() -> None:
+    spec = ComponentSpec(model_format="sklearn")
+    grpc = ComponentSpec(name="v2", protocol_version="grpc-v2")
+    state, _ = step(None, Seen(isvc(predictor=spec, canaries=(Canary(grpc, traffic=20),))), RULES, NOON)
+    assert state is not None
+    assert isinstance(state.outcome, Target)
+    state, _ = step(state, RoundEnded(state.outcome, ALL_WELL), RULES, NOON)
+    assert state is not None
+    written = {c.type: c.message for c in decision(state, RULES, NOON).conditions}
+    assert "canary v2 not asked: the predictor speaks grpc-v2" in written[ConditionType.MODEL_READY]
+
+
 class TestStart:
     """A service that was created at noon, has never been ready, and is called not Ready by KServe."""
 

@@ -37,8 +37,10 @@ class Derivation:
         sources: where its values come from.
         starts_until: until when the service may still be starting; None if it has no such time. It is no part of the target, since it
             comes and goes with KServe's Ready, while what was learned about the target must stay.
+        note: what of the service is not asked, or gets no traffic, for messages; empty if nothing is left out.
     """
 
     outcome: Target | Skipped | Misconfigured
     sources: tuple[Source, ...] = ()
     starts_until: datetime | None = None
+    note: str = ""
