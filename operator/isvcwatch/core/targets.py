@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -36,7 +36,8 @@ class Hop:
         has_model: whether the server must have a model; one that is started without may have models that others add.
         may_sleep: whether a refused connection may be no fault, since an autoscaler outside KServe may have scaled it to zero.
         canary: the canary's name, if the hop is one; else empty.
-        grace: seconds from its first round in which the hop may still be starting; until it is first ready, its failures don't count.
+        grace: seconds from its first round in which the hop may still be starting; until it is first ready, its failures don't count. A hop
+            is the same with another one: it turns with each restart of a canary, and what was learned must stay.
     """
 
     component: Component
@@ -52,7 +53,7 @@ class Hop:
     has_model: bool = True
     may_sleep: bool = False
     canary: str = ""
-    grace: float = 0.0
+    grace: float = field(default=0.0, compare=False)
 
     @property
     def part(self) -> str:

@@ -591,6 +591,9 @@ class TestCanaries:
         canaries = [canary("a", self.STABLE, traffic=10, ready=True), canary("b", self.STABLE, traffic=10), canary("c", slow, traffic=10)]
         assert [hop.grace for hop in self.hops_of(*canaries)] == [0.0, 0.0, 600.0, 90.0]
 
+    def test_a_turn_of_its_readiness_changes_nothing_of_the_target(self) -> None:
+        assert self.hops_of(canary("a", self.STABLE, traffic=10)) == self.hops_of(canary("a", self.STABLE, traffic=10, ready=True))
+
     def test_each_value_says_where_it_comes_from(self) -> None:
         service = isvc(predictor=self.STABLE, canaries=(canary("v2", self.STABLE, traffic=20),), runtime=self.ON)
         assert origin_of("canary v2 URL", service).startswith("the Service that KServe's Standard mode makes")
