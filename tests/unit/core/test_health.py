@@ -175,3 +175,17 @@ def test_every_verdict_that_lasts_is_reached(held: Finding | None, found: list[F
         for _ in range(5):
             tracker = tracker.observe(last, policy)
         assert tracker.verdict == last
+
+
+servers = st.sampled_from([None, LIVE, NOT_READY, REFUSED, DENIED])
+rounds = st.just(ALL_WELL) | st.builds(Round, servers, servers, st.sampled_from([NOT_READY, NOT_FOUND, REFUSED, DENIED]))
+
+
+@given(st.lists(rounds, max_size=30), policies)
+def test_what_is_said_of_a_server_never_contradicts_a_ready_model(found: list[Round], policy: ProbePolicy) -> None:
+    health = Health()
+    for each in found:
+        health = health.observe(each, policy)
+        verdicts = [verdict.status for _, verdict in health.verdicts()]
+        if health.model_ready.verdict is not None and health.model_ready.verdict.status is Status.TRUE:
+            assert Status.FALSE not in verdicts
