@@ -16,7 +16,7 @@ from isvcwatch.core.edges import Doubt, Edge, Failed, PathTurned, Turned
 from isvcwatch.core.gate import NAMELESS, Gate, NamesGate, is_silence
 from isvcwatch.core.health import Finding
 from isvcwatch.core.paths import Path, Paths, is_answer, is_mute
-from isvcwatch.core.reasons import QUIET, Reason
+from isvcwatch.core.reasons import CUT, Reason
 from isvcwatch.core.step import AskAnew, NamespaceEnds, Probe, Rest, RoundEnded, Say, State, decision, step
 from isvcwatch.core.targets import Misconfigured, Skipped, Target
 
@@ -35,7 +35,7 @@ KINDS: Final = {Target: "probed", Skipped: "skipped", Misconfigured: "misconfigu
 class Schedule(Protocol):
     """Starts rounds of probing for the targets that it holds."""
 
-    def set(self, target: Target, delay: float = 0.0) -> None:
+    def set(self, target: Target, delay: float = 0.0, *, soon: bool = False) -> None:
         """Probe the target from now on; its first round starts after `delay` seconds at the earliest."""
 
     def ask_anew(self, uid: str, *, hurried: bool) -> None:
@@ -168,15 +168,15 @@ class Fleet:
 
     def _carry_out(self, uid: str, effect: Effect) -> None:
         match effect:
-            case Probe(target, delay):
-                self._schedule.set(target, delay)
+            case Probe(target, delay, soon):
+                self._schedule.set(target, delay, soon=soon)
             case AskAnew(hurried):
                 self._schedule.ask_anew(uid, hurried=hurried)
             case Rest():
                 self._schedule.remove(uid)
             case Say():
                 self._say(uid)
-            case Turned(isvc, ConditionType.MODEL_READY, _, Finding(reason=Reason() as reason)) if reason in QUIET:
+            case Turned(isvc, ConditionType.MODEL_READY, _, Finding(reason=Reason() as reason)) if reason in CUT:
                 self.publish(effect)
                 if self._paths.tell(isvc.namespace, reason):
                     self.publish(PathTurned(isvc.namespace, reason))
@@ -218,13 +218,13 @@ class Fleet:
     def _doubts(self, state: State, found: Finding) -> bool:
         """Whether a model that does not answer keeps its verdict, since the watcher's own network or the cluster's DNS may be the reason.
 
-        Of a model without a verdict, only that its name can't be looked up is held back: its namespace tells of the rest.
+        Of a model that was never ready, only that its name can't be looked up is held back: its namespace tells of the rest.
         """
         if state.record is None or not is_silence(found):
             return False
         now, tracker = self._seconds(), state.record.health.model_ready
         ready = tracker.verdict is not None and tracker.verdict.status is Status.TRUE
-        if not ready and (tracker.verdict is not None or found.reason not in NAMELESS):
+        if not ready and not (tracker.is_new and found.reason in NAMELESS):
             return False
         if tracker.latest is None:
             if ready:

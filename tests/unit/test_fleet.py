@@ -54,7 +54,7 @@ class FakeSchedule:
     wells: int = 0
     calm: bool = False
 
-    def set(self, target: Target, delay: float = 0.0) -> None:
+    def set(self, target: Target, delay: float = 0.0, *, soon: bool = False) -> None:  # noqa: ARG002 -- as the scheduler has it
         self.targets[target.uid] = target
         self.delays.append(delay)
 

@@ -76,6 +76,14 @@ def is_timestamp(text: str) -> bool:
     return re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", text) is not None
 
 
+def moment(text: str) -> datetime | None:
+    """The moment of a timestamp; None if the text has another format than that of `timestamp`, or is no date."""
+    try:
+        return datetime.fromisoformat(text) if is_timestamp(text) else None
+    except ValueError:
+        return None
+
+
 def one_line(text: str, limit: int = MESSAGE_LIMIT) -> str:
     """Text fit for a message: printable, on one line, at most `limit` characters."""
     clean = " ".join((text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)).split())

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from isvcwatch.core.conditions import SEVERITY, Condition, ConditionType, Status, is_timestamp, one_line
-from isvcwatch.core.health import Finding, Health
+from isvcwatch.core.health import STARTING, Finding, Health
 from isvcwatch.core.reasons import QUIET, EventReason
 
 if TYPE_CHECKING:
@@ -91,29 +91,32 @@ def seed(isvc: InferenceService, now: str) -> Record:
     model = isvc.condition(ConditionType.MODEL_READY)
     told = verdicts.get(ConditionType.MODEL_READY)
     if told is not None and told.reason in QUIET:
-        told = None
+        return Record(Health.seeded(verdicts))  # no Event ever told of it
     # The previous process may have ended after it wrote the condition and before it recorded the Event. The Event of a True is not recorded
     # again, since the status before it is not known: it may have been the first verdict, which needs no Event.
     again = model is not None and told is not None and told.status is not Status.TRUE and _is_recent(model.last_transition_time, now)
     return Record(Health.seeded(verdicts), told.status if told else None, again)
 
 
-def decide(record: Record, isvc: InferenceService, now: str, *, omit_unknown: bool = False) -> Decision:
+def decide(record: Record, isvc: InferenceService, now: str, *, omit_unknown: bool = False, note: str = "") -> Decision:
     """Decide what to write and to announce, so that the object shows the record's verdicts.
 
     A condition is written when its status or its reason differs from the object's, or when another writer broke it: without severity,
     KServe folds it into its own Ready, and with another time format KServe can't read the object. A condition is never written for its
-    message alone, so that an upgrade that changes the wording writes nothing.
+    message alone, so that an upgrade that changes the wording writes nothing; but while a service starts, KServe's report of a failure is
+    added once.
 
     Args:
         record: the target's verdicts, and what was announced.
         isvc: the object as it stands.
         now: this moment as `conditions.timestamp` gives it.
         omit_unknown: leave Unknown off the object, so that only Events and metrics show it.
+        note: what is added to the message about the model.
     """
+    record = _noted(record, note)
     omitted = {kind for kind, verdict in record.health.verdicts() if omit_unknown and verdict.status is Status.UNKNOWN}
     verdicts = [(kind, verdict) for kind, verdict in record.health.verdicts() if kind not in omitted]
-    wanted = (_wanted(kind, verdict, isvc.condition(kind), now) for kind, verdict in verdicts)
+    wanted = (_wanted(kind, verdict, isvc, now) for kind, verdict in verdicts)
     conditions = tuple(c for c in wanted if c is not None)
     model = next((c for c in conditions if c.type == ConditionType.MODEL_READY), isvc.condition(ConditionType.MODEL_READY))
     # A condition that is left off the object has no time. An empty time gives its first Event the same name in every process.
@@ -132,9 +135,12 @@ def told(record: Record, status: Status) -> Record:
     return Record(record.health, status)
 
 
-def _wanted(kind: ConditionType, verdict: Finding, there: Condition | None, now: str) -> Condition | None:
+def _wanted(kind: ConditionType, verdict: Finding, isvc: InferenceService, now: str) -> Condition | None:
+    there = isvc.condition(kind)
+    reported = isvc.failure if verdict.is_start else ""
     if (
         there is not None
+        and not (reported and there.message == STARTING.message)
         and (there.status, there.reason, there.severity) == (verdict.status, verdict.reason, SEVERITY)
         and is_timestamp(there.last_transition_time)
     ):
@@ -142,7 +148,17 @@ def _wanted(kind: ConditionType, verdict: Finding, there: Condition | None, now:
     since = there.last_transition_time if there is not None and there.status == verdict.status else ""
     if not is_timestamp(since):
         since = now
-    return Condition(kind, verdict.status, verdict.reason, one_line(verdict.message), since, SEVERITY)
+    message = f"{STARTING.message}; KServe last reported: {reported}" if reported else verdict.message
+    return Condition(kind, verdict.status, verdict.reason, one_line(message), since, SEVERITY)
+
+
+def _noted(record: Record, note: str) -> Record:
+    """The record with a note added to the message of the verdict about the model."""
+    model = record.health.model_ready
+    if not note or model.verdict is None or model.verdict.is_start:
+        return record
+    verdict = replace(model.verdict, message=f"{model.verdict.message}; {note}")
+    return replace(record, health=replace(record.health, model_ready=replace(model, verdict=verdict)))
 
 
 def _is_recent(since: str, now: str) -> bool:
@@ -152,7 +168,7 @@ def _is_recent(since: str, now: str) -> bool:
 
 
 def _notice(record: Record, since: str) -> Notice | None:
-    """The Event for a change of ModelReady. A first True has none, since a model recovers only from a status that was announced before."""
+    """The Event for a change of ModelReady. A start and a first True have none: a model recovers only from a status that was announced."""
     verdict = record.health.model_ready.verdict
     if verdict is None or verdict.reason in QUIET or (verdict.status == record.announced and not record.unsure):
         return None

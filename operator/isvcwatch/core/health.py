@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
 
 from isvcwatch.core.conditions import ConditionType, Status
+from isvcwatch.core.reasons import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,9 +28,18 @@ class Finding:
     reason: str
     message: str = ""
 
+    @property
+    def is_start(self) -> bool:
+        """Whether it says that what has not been ready yet may still be starting."""
+        return self.reason == Reason.STARTING
+
     def same_as(self, other: Finding | None) -> bool:
         """Whether both findings have the same status and reason; messages, which are for people, may differ."""
         return self is other or (other is not None and self.status == other.status and self.reason == other.reason)
+
+
+STARTING: Final = Finding(Status.UNKNOWN, Reason.STARTING, "it has not been ready yet, and may still be starting")
+"""The finding in place of each failure for as long as a service has time to start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +57,11 @@ class Round:
     server_ready: Finding | None
     model_ready: Finding
     by_former: bool = False
+
+    def of_start(self) -> Round:
+        """The round as it counts while the service has time to start: nothing that fails is held against it."""
+        live, ready = (f if f is None or f.status is Status.TRUE else STARTING for f in (self.server_live, self.server_ready))
+        return replace(self, server_live=live, server_ready=ready, model_ready=STARTING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +83,35 @@ class Tracker:
 
         A verdict becomes True after `success_threshold` successes in a row. A True verdict changes after `failure_threshold` rounds in a
         row that failed for any reason, and a first verdict is made after as many as `patience` says; the latest finding gives the reason.
+        Until then the verdict is that it is starting, if `patience` asks for more than `failure_threshold` does.
         A False or Unknown verdict changes its reason or its status once the same new finding came `failure_threshold` times in a row.
         """
         if self.verdict is not None and finding.same_as(self.verdict):
             return self if self.latest is None else Tracker(self.verdict)
         streak = self.streak + 1 if self._goes_on(finding) else 1
-        return Tracker(finding) if streak >= self._needed(finding, policy) else Tracker(self.verdict, finding, streak)
+        if streak >= self._needed(finding, policy):
+            return Tracker(finding)
+        waits = self.verdict is None and finding.status is not Status.TRUE and policy.patience > policy.failure_threshold
+        return Tracker(STARTING if waits else self.verdict, finding, streak)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was ever said but that it is starting."""
+        return self.verdict is None or self.verdict.is_start
 
     def _goes_on(self, finding: Finding) -> bool:
         """Whether the finding continues the streak of the finding before it."""
         if self.latest is None or (self.latest.status is Status.TRUE) != (finding.status is Status.TRUE):
             return False
-        is_first_or_leaves_true = self.verdict is None or self.verdict.status is Status.TRUE
+        is_first_or_leaves_true = self.verdict is None or self.verdict.is_start or self.verdict.status is Status.TRUE
         return is_first_or_leaves_true or finding.same_as(self.latest)
 
     def _needed(self, finding: Finding, policy: ProbePolicy) -> int:
         if finding.status is Status.TRUE:
             return policy.success_threshold
-        return policy.patience if self.verdict is None else policy.failure_threshold
+        if finding.is_start and self.verdict is None:
+            return 1
+        return policy.patience if self.is_new else policy.failure_threshold
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from isvcwatch.core.conditions import Condition
 
@@ -193,6 +194,7 @@ class InferenceService:
         annotations: all but the very long ones, since a runtime's arguments may be filled in from any of them.
         labels: all labels, since a runtime's arguments may be filled in from them too.
         deleting: whether a deletionTimestamp is set.
+        created: `metadata.creationTimestamp`; None if it can't be read.
         stopped: whether the annotation or the condition says that it is stopped.
         mode: the deployment mode; None if neither status nor annotation tells it.
         address_url: `status.address.url`.
@@ -203,6 +205,7 @@ class InferenceService:
         canaries: the canaries in the spec.
         runtime: the runtime that KServe chose, else the one that the spec names.
         conditions: all conditions, ours and others', each at its place in the list; a malformed one is None.
+        failure: why a model that is not loaded failed the last time, as KServe reports it; empty if KServe doesn't.
         has_status: whether there is a status object at all.
         problem: a description for people of what is malformed; empty if nothing is.
     """
@@ -214,6 +217,7 @@ class InferenceService:
     annotations: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     deleting: bool = False
+    created: datetime | None = None
     stopped: bool = False
     mode: DeploymentMode | None = None
     address_url: str = ""
@@ -224,6 +228,7 @@ class InferenceService:
     canaries: tuple[Canary, ...] = ()
     runtime: RuntimeKey | None = None
     conditions: tuple[Condition | None, ...] | None = None
+    failure: str = ""
     has_status: bool = False
     problem: str = ""
 

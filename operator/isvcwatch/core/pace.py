@@ -24,13 +24,15 @@ def is_steady(health: Health) -> bool:
 
 
 def starts_up(health: Health, policy: ProbePolicy) -> bool:
-    """Whether failures are expected: the model has no verdict yet, and may fail for more rounds while it starts than later.
+    """Whether failures are expected: the model has not been ready yet, and has time to start or rounds left to do so.
 
     These rounds are a period apart, so that `startup_failure_threshold` times `period` is the time that a start may take.
     """
     model = health.model_ready
+    if model.latest is None and model.verdict is not None:
+        return model.verdict.is_start
     succeeds = model.latest is not None and model.latest.status is Status.TRUE
-    return model.verdict is None and policy.patience > policy.failure_threshold and not succeeds
+    return model.is_new and policy.patience > policy.failure_threshold and not succeeds
 
 
 def is_unsure(health: Health, policy: ProbePolicy, down: float) -> bool:
@@ -45,9 +47,9 @@ def is_unsure(health: Health, policy: ProbePolicy, down: float) -> bool:
     """
     if starts_up(health, policy):
         return False
-    if down >= LONG:
+    if down >= LONG and not health.model_ready.is_new:
         return any(finding.status is Status.TRUE for finding in health.pending())
-    return health.model_ready.verdict is None or any(True for _ in health.pending())
+    return health.model_ready.is_new or any(True for _ in health.pending())
 
 
 def delay(health: Health, policy: ProbePolicy, down: float) -> float:

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from isvcwatch.core.gate import SILENT
-from isvcwatch.core.reasons import QUIET, Reason
+from isvcwatch.core.reasons import CUT, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,8 @@ class _Namespace:
         began: when a server there was first found silent while nobody had answered yet.
         asked_at: when witnesses were last asked.
         answering: the servers whose latest judged round was answered, by their services' UIDs.
-        falls: when each of the others fell silent, the latest last.
+        falls: when each of those that had answered fell silent, the latest last.
+        newcomers: when each of those that have never answered was first found silent.
         told: the reason why its models are called Unknown; None if they aren't.
     """
 
@@ -71,6 +72,7 @@ class _Namespace:
     asked_at: float = -math.inf
     answering: dict[str, None] = field(default_factory=dict)
     falls: dict[str, float] = field(default_factory=dict)
+    newcomers: dict[str, float] = field(default_factory=dict)
     told: Reason | None = None
 
 
@@ -91,7 +93,7 @@ class Paths:
     def remember(self, namespace: str, uid: str, verdict: Finding, now: float) -> None:
         """Take note of an earlier process's verdict, which had reached the namespace unless the verdict says that it had not."""
         known = self._of(namespace)
-        if verdict.reason in QUIET:
+        if verdict.reason in CUT:
             known.told = Reason(verdict.reason)
         if verdict.reason == Reason.NEVER_REACHED:
             return
@@ -107,12 +109,14 @@ class Paths:
         if known is not None:
             known.answering.pop(uid, None)
             known.falls.pop(uid, None)
+            known.newcomers.pop(uid, None)
 
     def answered(self, namespace: str, uid: str, now: float) -> bool:
         """Take note of an answer; return whether it is the first after models there were called Unknown since none answered."""
         known = self._of(namespace)
         known.reached, known.answered_at = True, now
         known.falls.pop(uid, None)
+        known.newcomers.pop(uid, None)
         known.answering[uid] = None
         told, known.told = known.told, None
         return told is not None
@@ -120,11 +124,13 @@ class Paths:
     def fell_silent(self, namespace: str, uid: str, now: float) -> Path:
         """Take note of a round without an answer, and return what is known of the way there."""
         known = self._of(namespace)
-        known.answering.pop(uid, None)
+        if uid in known.answering:
+            del known.answering[uid]
+            known.falls[uid] = now
         if not known.reached:
             known.began = min(known.began, now)
             return Path.NEVER if now - known.began >= BEGINNING else Path.ASKING
-        fell = known.falls.setdefault(uid, now)
+        fell = known.falls[uid] if uid in known.falls else known.newcomers.setdefault(uid, now)
         if known.answered_at > fell:
             return Path.OPEN
         if known.answering:

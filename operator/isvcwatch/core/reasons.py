@@ -30,6 +30,8 @@ class Reason(StrEnum):
     UNKNOWN_SERVER = "UnknownServer"
     MODEL_NAME_UNKNOWN = "ModelNameUnknown"
     MODELS_DISAGREE = "ModelsDisagree"
+    # It has not answered well yet.
+    STARTING = "Starting"
     # It did not answer.
     CONNECTION_REFUSED = "ConnectionRefused"
     CONNECTION_LOST = "ConnectionLost"
@@ -73,8 +75,11 @@ class EventReason(StrEnum):
     NAMESPACE_REACHED = "NamespaceReached"
 
 
-QUIET: Final = frozenset({Reason.NEVER_REACHED, Reason.NAMESPACE_SILENT})
-"""Reasons that are told once for their namespace, and by no Event on each object."""
+CUT: Final = frozenset({Reason.NEVER_REACHED, Reason.NAMESPACE_SILENT})
+"""Reasons that are told once for their namespace."""
+
+QUIET: Final = CUT | {Reason.STARTING}
+"""Reasons that no Event on an object tells of."""
 
 MEANINGS: Final[dict[Reason, str]] = {
     Reason.MODEL_READY: "every server on the way says that it can serve the model",
@@ -96,6 +101,7 @@ MEANINGS: Final[dict[Reason, str]] = {
     Reason.UNKNOWN_SERVER: "something answers there, but not as any model server that isvcwatch knows, nor by a readiness route of its own",
     Reason.MODEL_NAME_UNKNOWN: "the server does not know the name that was guessed for the model, and can't be asked for its own",
     Reason.MODELS_DISAGREE: "the server has several models, some ready and some not, and which of them is the service's is not known",
+    Reason.STARTING: "it has not been ready yet, and still has time to start",
     Reason.CONNECTION_REFUSED: "nothing listens at the address: no pod is ready behind the Service",
     Reason.CONNECTION_LOST: "the connection was closed or reset before the answer was complete",
     Reason.UNREACHABLE: "the network has no way to the address",

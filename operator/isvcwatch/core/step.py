@@ -17,12 +17,13 @@ After `Seen` and `RoundEnded`, a `Say` effect asks for a write if the object doe
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from isvcwatch.core.backing import lacking
 from isvcwatch.core.conditions import Status, timestamp
 from isvcwatch.core.decide import Decision, Record, decide, seed, told, unsay
-from isvcwatch.core.derive import derive
+from isvcwatch.core.derive import derive, patience
 from isvcwatch.core.edges import Edge, Placed, Turned
 from isvcwatch.core.health import Finding, Health
 from isvcwatch.core.objects import DeploymentMode
@@ -67,6 +68,9 @@ class State:
         former: how it was reached before its last change; None once it has answered since, or once the pods of before are gone.
         behind: what stands behind its Services, as far as it is known.
         ends: its namespace is being deleted.
+        starts_until: until when it may still be starting; None if it has no such time.
+        note: what of it is not asked, or gets no traffic, for messages.
+        woke: when it was last found awake after a sleep; None if it never slept.
     """
 
     isvc: InferenceService
@@ -76,6 +80,9 @@ class State:
     former: Former | None = None
     behind: tuple[Backing, ...] = ()
     ends: bool = False
+    starts_until: datetime | None = None
+    note: str = ""
+    woke: datetime | None = None
 
     @property
     def model_ready(self) -> Finding | None:
@@ -139,10 +146,11 @@ Input: TypeAlias = Seen | Gone | RoundEnded | Told | NamespaceEnds
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Probe this target from now on; its first round starts after `delay` seconds at the earliest."""
+    """Probe this target from now on; its first round starts after `delay` seconds at the earliest, and within a second more if `soon`."""
 
     target: Target
     delay: float
+    soon: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +177,9 @@ class Say:
 Effect: TypeAlias = Probe | AskAnew | Rest | Say | Edge
 
 NOTHING: Final[tuple[Effect, ...]] = ()
+
+WAKES: Final = timedelta(seconds=patience.DEFAULT)
+"""How long a service may take to start that was scaled to zero."""
 
 
 def step(state: State | None, happened: Input, rules: Rules, now: datetime) -> tuple[State | None, tuple[Effect, ...]]:
@@ -199,7 +210,7 @@ def decision(state: State, rules: Rules, now: datetime) -> Decision:
         return unsay(state.isvc)
     if state.record is None:
         return Decision()
-    return decide(state.record, state.isvc, timestamp(now), omit_unknown=rules.omit_unknown)
+    return decide(state.record, state.isvc, timestamp(now), omit_unknown=rules.omit_unknown, note=state.note)
 
 
 def _round_ended(state: State | None, ended: RoundEnded, rules: Rules, now: datetime) -> tuple[State | None, tuple[Effect, ...]]:
@@ -216,8 +227,9 @@ def _round_ended(state: State | None, ended: RoundEnded, rules: Rules, now: date
     found = weigh(ended.found, target, lack, ended.path, fresh=ended.fresh)
     if found is None:
         return state, NOTHING
-    health = _after(record.health, found, lack, target)
-    held = ended.doubted or (ended.path is Path.ASKING and is_mute(found.model_ready))
+    starts = _starts(state, record, found, now)
+    health = _after(record.health, found.of_start() if starts else found, lack, target)
+    held = ended.doubted or (ended.path is Path.ASKING and is_mute(found.model_ready) and not starts)
     if health is record.health or (held and health.model_ready.verdict is not record.health.model_ready.verdict):
         return state, NOTHING
     after = replace(state, record=replace(record, health=health))
@@ -234,11 +246,18 @@ def _after(health: Health, found: Round, lack: Finding | None, target: Target) -
     return health.observe(found, target.policy)
 
 
+def _starts(state: State, record: Record, found: Round, now: datetime) -> bool:
+    """Whether a failed round is not held against a service, since its model has not been ready yet and still has time to start."""
+    in_time = state.starts_until is not None and now < state.starts_until
+    return in_time and found.model_ready.status is not Status.TRUE and record.health.model_ready.is_new
+
+
 def _seen(state: State | None, seen: Seen, rules: Rules, now: datetime) -> tuple[State, tuple[Effect, ...]]:
     isvc = seen.isvc
     if state is not None and state.ends:
         return replace(state, isvc=isvc), NOTHING
-    outcome = derive(isvc, seen.runtime, rules.defaults, seen.behind).outcome
+    derived = derive(isvc, seen.runtime, rules.defaults, seen.behind)
+    outcome = derived.outcome
     former = _former(state, isvc, outcome, now)
     if former and isinstance(outcome, Target):
         outcome = replace(outcome, former=(*former.hops, *(hop for hop in outcome.hops if hop.canary)))
@@ -246,7 +265,9 @@ def _seen(state: State | None, seen: Seen, rules: Rules, now: datetime) -> tuple
         outcome = state.outcome  # the very object that the schedule holds: its rounds are known by it
     record = _record(state, isvc, outcome, now)
     stopped = isvc.stopped or (record is None and state is not None and state.stopped)
-    after = State(isvc, outcome, record, stopped, former, seen.behind)
+    woke = _woke(state, outcome, now)
+    starts_until = max((moment for moment in (derived.starts_until, woke and woke + WAKES) if moment), default=None)
+    after = State(isvc, outcome, record, stopped, former, seen.behind, starts_until=starts_until, note=derived.note, woke=woke)
     effects = _asked_anew(state, after) if state is not None and state.outcome is outcome else tuple(_placed(state, after))
     return _say(after, effects, rules, now)
 
@@ -263,6 +284,14 @@ def _asked_anew(before: State, after: State) -> tuple[Effect, ...]:
     if before.behind == after.behind or not isinstance(after.outcome, Target):
         return NOTHING
     return (AskAnew(hurried=lacking(after.outcome.hops, after.behind) is not None),)
+
+
+def _woke(state: State | None, outcome: Outcome, now: datetime) -> datetime | None:
+    """When the service was last found awake after a sleep at zero: no time on the object tells it."""
+    if state is None or not isinstance(outcome, Target):
+        return None
+    slept = isinstance(state.outcome, Skipped) and state.outcome.reason is Reason.SCALES_TO_ZERO
+    return now if slept else state.woke
 
 
 def _is_same(state: State, outcome: Outcome) -> bool:
@@ -329,7 +358,7 @@ def _placed(before: State | None, after: State) -> Iterator[Effect]:
     """The effects of a change in what is done about a service."""
     if isinstance(after.outcome, Target):
         known = after.record is not None and any(True for _ in after.record.health.verdicts())
-        yield Probe(after.outcome, 0.0 if known else after.outcome.policy.initial_delay)
+        yield Probe(after.outcome, 0.0 if known else after.outcome.policy.initial_delay, soon=not known and after.starts_until is not None)
     elif before is not None and isinstance(before.outcome, Target):
         yield Rest()
     yield Placed(after.isvc, after.outcome)

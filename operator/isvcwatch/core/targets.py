@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -37,7 +37,8 @@ class Hop:
         may_sleep: whether a refused connection may be no fault, since an autoscaler outside KServe may have scaled it to zero.
         canary: the canary's name, if the hop is one; else empty.
         service: the name of the Service that the host is, in the object's own namespace; empty if it is none.
-        grace: seconds from its first round in which the hop may still be starting; until it is first ready, its failures don't count.
+        grace: seconds from its first round in which the hop may still be starting; until it is first ready, its failures don't count. A hop
+            is the same with another one: it turns with each restart of a canary, and what was learned must stay.
     """
 
     component: Component
@@ -54,7 +55,7 @@ class Hop:
     may_sleep: bool = False
     canary: str = ""
     service: str = ""
-    grace: float = 0.0
+    grace: float = field(default=0.0, compare=False)
 
     @property
     def part(self) -> str:

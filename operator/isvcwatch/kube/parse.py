@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from isvcwatch.core.conditions import Condition
+from isvcwatch.core.conditions import Condition, moment, one_line
 from isvcwatch.core.objects import (
     Canary,
     ComponentSpec,
@@ -52,6 +52,12 @@ COLLOCATED: Final = "transformer-container"
 LONGEST_NOTE: Final = 1024
 """The most characters of an annotation's value that is kept: kubectl and others put whole manifests into annotations."""
 
+LONGEST_FAILURE: Final = 256
+"""The most characters of a container's last words that are kept."""
+
+LOADED: Final = "UpToDate"
+"""The `modelStatus.transitionStatus` of a model that is loaded."""
+
 MOST_SECONDS: Final = 86_400
 """The longest time in seconds that is accepted from a container's probe."""
 
@@ -78,6 +84,7 @@ def inference_service(raw: Mapping[str, Any]) -> InferenceService:
         annotations={k: v for k, v in noted.items() if len(v) <= LONGEST_NOTE},
         labels={str(k): str(v) for k, v in _map(metadata, "labels").items()},
         deleting=bool(metadata.get("deletionTimestamp")),
+        created=moment(_text(metadata, "creationTimestamp")),
         stopped=_stopped(noted, conditions or ()),
         mode=_mode(status, noted),
         address_url=_text(_map(status, "address"), "url"),
@@ -88,6 +95,7 @@ def inference_service(raw: Mapping[str, Any]) -> InferenceService:
         canaries=_canaries(spec, status),
         runtime=_runtime_key(status, predictor, _text(metadata, "namespace")),
         conditions=conditions,
+        failure=_failure(_map(status, "modelStatus"), conditions or ()),
         has_status=isinstance(raw.get("status"), dict),
         problem=condition_problem or _problem(raw, predictor),
     )
@@ -162,6 +170,19 @@ def _stopped(noted: Mapping[str, str], conditions: tuple[Condition | None, ...])
     if any(c and (c.type, c.status) == ("Stopped", "True") for c in conditions):
         return True
     return noted.get(STOP, "").lower() == "true" and noted.get(NO_UPDATE, "").lower() != "true"
+
+
+def _failure(model: Mapping[str, Any], conditions: tuple[Condition | None, ...]) -> str:
+    """Why the model failed to load: the exit code, and the last line of what the container said, since a traceback ends with its error.
+
+    KServe never clears `lastFailureInfo`: of a model that is loaded by now, or a service that is Ready, it is no longer true.
+    """
+    if _text(model, "transitionStatus") == LOADED or any(c and (c.type, c.status) == ("Ready", "True") for c in conditions):
+        return ""
+    info = _map(model, "lastFailureInfo")
+    code = int(_number(info, "exitCode", 0.0))
+    lines = (_text(info, "message").strip() or _text(info, "reason")).splitlines()
+    return ": ".join(filter(None, (f"exit code {code}" if code else "", one_line(lines[-1], LONGEST_FAILURE) if lines else "")))
 
 
 def _mode(status: Mapping[str, Any], noted: Mapping[str, str]) -> DeploymentMode | None:

@@ -217,12 +217,19 @@ class Scheduler:
         """How many rounds are due and wait for a place."""
         return self._answering.waiting + self._silent.waiting
 
-    def set(self, target: Target, delay: float = 0.0) -> None:
-        """Probe the target from now on, in place of its older version; its first round starts after `delay` seconds at the earliest."""
+    def set(self, target: Target, delay: float = 0.0, *, soon: bool = False) -> None:
+        """Probe the target from now on, in place of its older version.
+
+        Args:
+            target: what to probe.
+            delay: seconds after which its first round starts at the earliest.
+            soon: whether that round starts within an edge period after the delay, and not at the target's place in its period.
+        """
         self.remove(target.uid)
         now = self._loop.time()
         entry = self._entries[target.uid] = _Due(target, now)
-        self._put(entry, _next_beat(entry, now + delay))
+        first = now + delay
+        self._put(entry, first + entry.phase * entry.edge / entry.period if soon else _next_beat(entry, first))
 
     def ask_anew(self, uid: str, *, hurried: bool) -> None:
         """Start a round of the target with the next tick, on new connections.

@@ -35,7 +35,7 @@ def log_edge(edge: Edge) -> None:
     """Log an edge."""
     match edge:
         case Turned(isvc, condition, before, after):
-            say = log.info if after.status is Status.TRUE else log.warning
+            say = log.info if after.status is Status.TRUE or after.is_start else log.warning
             say(
                 "transition",
                 namespace=isvc.namespace,

@@ -143,8 +143,11 @@ def test_a_service_that_takes_long_to_start_is_not_accused_and_has_nothing_to_re
     with RawServer(NOT_READY) as server:
         cluster.create_isvc(kserve.isvc("iris", namespace), kserve.unavailable("iris", namespace, server.base_url))
         start_operator()
+        wait_for(cluster, namespace, "iris", "Unknown")
+        said = our_conditions(cluster, namespace, "iris")
+        assert said["ModelReady"]["reason"] == "Starting"
         wait_until(lambda: len(server.requests) > 12, 20, "it has been asked more often than the threshold")
-        assert our_conditions(cluster, namespace, "iris") == {}
+        assert our_conditions(cluster, namespace, "iris")["ModelReady"] == said["ModelReady"]
         server.answer = READY
         cluster.write_status(namespace, "iris", kserve.ready("iris", namespace, server.base_url))
         wait_for(cluster, namespace, "iris", "True")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -191,6 +191,18 @@ class TestAsleep:
         assert any(isinstance(effect, Probe) for effect in effects)
         assert state
         assert state.model_ready is None
+        assert isinstance(state.outcome, Target)
+        for _ in range(5):
+            state, _ = step(state, RoundEnded(state.outcome, ALL_REFUSED, fresh=True), RULES, NOON + timedelta(minutes=5))
+            assert state
+        assert state.model_ready
+        assert state.model_ready.reason == Reason.STARTING
+        target = state.outcome
+        for _ in range(DEFAULTS.failure_threshold):
+            state, _ = step(state, RoundEnded(target, ALL_REFUSED, fresh=True), RULES, NOON + timedelta(minutes=11))
+            assert state
+        assert state.model_ready
+        assert state.model_ready.reason == Reason.NONE_READY
 
 
 def test_the_status_of_a_lack_is_false() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from isvcwatch.core.conditions import MESSAGE_LIMIT, Condition, ConditionType, Status, is_timestamp
 from isvcwatch.core.decide import Decision, Notice, Record, decide, seed, told
-from isvcwatch.core.health import Finding, Health, Round
+from isvcwatch.core.health import STARTING, Finding, Health, Round
 from isvcwatch.core.policy import ProbePolicy
 from isvcwatch.core.reasons import EventReason
 from tests.unit.builders import (
@@ -213,3 +213,43 @@ class TestNotices:
         found = Round(LIVE, Finding(Status.FALSE, "ServerNotReady", ""), READY)
         assert found.server_ready != SERVES
         assert decide(holding(found, Status.TRUE), with_conditions(*saying(ALL_WELL)), NOW).notice is None
+
+
+class TestStart:
+    SAID = Round(STARTING, STARTING, STARTING)
+    FAILED = "exit code 137"
+
+    def test_what_kserve_reports_is_told_with_it(self) -> None:
+        written = decide(holding(self.SAID), isvc(failure=self.FAILED), NOW).conditions
+        assert {c.message for c in written} == {f"{STARTING.message}; KServe last reported: exit code 137"}
+
+    def test_a_report_that_comes_later_is_added_once_and_the_time_stays(self) -> None:
+        there = isvc(conditions=saying(self.SAID), failure=self.FAILED)
+        written = decide(holding(self.SAID), there, NOW).conditions
+        assert {c.last_transition_time for c in written} == {LONG_AGO}
+        for later in ("exit code 1", ""):
+            assert not decide(holding(self.SAID), replace(there, conditions=written, failure=later), NOW)
+            assert not decide(seed(there, NOW), replace(there, conditions=written, failure=later), NOW)
+
+    def test_it_is_no_longer_told_once_there_is_a_verdict(self) -> None:
+        written = decide(holding(ALL_REFUSED), isvc(failure=self.FAILED), NOW).conditions
+        assert all("137" not in c.message for c in written)
+        assert not decide(holding(ALL_REFUSED), isvc(conditions=saying(ALL_REFUSED), failure=self.FAILED), NOW).conditions
+
+
+class TestNote:
+    NOTE = "canary v2 not asked: it speaks gRPC"
+
+    @pytest.mark.parametrize("found", [ALL_WELL, ALL_REFUSED])
+    def test_what_is_not_asked_is_named_in_the_message_about_the_model(self, found: Round) -> None:
+        written = {c.type: c.message for c in decide(holding(found), isvc(), NOW, note=self.NOTE).conditions}
+        assert written[ConditionType.MODEL_READY] == f"{found.model_ready.message}; {self.NOTE}"
+        assert self.NOTE not in written[ConditionType.SERVER_READY]
+
+    def test_so_it_is_in_the_event(self) -> None:
+        notice = decide(holding(ALL_REFUSED), isvc(), NOW, note=self.NOTE).notice
+        assert notice is not None
+        assert notice.message.endswith(self.NOTE)
+
+    def test_it_alone_writes_nothing(self) -> None:
+        assert not decide(holding(ALL_WELL, Status.TRUE), isvc(conditions=saying(ALL_WELL)), NOW, note=self.NOTE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -178,10 +179,18 @@ class TestTransformer:
         assert origin_of("predictor URL", service) == "status.components.predictor.address.url"
 
     @pytest.mark.parametrize("url", ["nonsense", "http://[", "http://p:99999"])
-    def test_a_predictors_address_that_can_not_be_used_is_named(self, url: str) -> None:
-        outcome = derived(isvc(address_url=TRANSFORMER, transformer=component(), component_urls={"predictor": url})).outcome
-        assert isinstance(outcome, Misconfigured)
-        assert outcome.reason is Reason.INVALID_ADDRESS
+    def test_a_predictors_address_that_can_not_be_used_is_named_and_the_transformer_is_asked(self, url: str) -> None:
+        service = isvc(address_url=TRANSFORMER, transformer=component(), component_urls={"predictor": url})
+        assert [hop.component for hop in target_of(service).hops] == [Component.TRANSFORMER]
+        assert derived(service).note.startswith("predictor not asked: the status says ")
+
+    def test_a_predictor_by_grpc_is_named_and_its_transformer_by_rest_is_asked(self) -> None:
+        grpc = ComponentSpec(protocol_version="grpc-v2", server=Container(ports=(Port(8081, "h2c"),)))
+        service = isvc(address_url=TRANSFORMER, transformer=component(), predictor=grpc)
+        assert [(hop.component, hop.protocol) for hop in target_of(service).hops] == [(Component.TRANSFORMER, "v2")]
+        assert derived(service).note.startswith("predictor not asked: the predictor is reached at port 'h2c' (8081)")
+        assert "annotation" not in derived(service).note
+        assert origin_of("not asked", service).startswith("the predictor is reached at port 'h2c'")
 
     @pytest.mark.parametrize(
         ("predictor", "on", "port"),
@@ -501,28 +510,41 @@ class TestPolicy:
 
 class TestGrace:
     COMING = Condition("Ready", "False", "InProgress")
+    CREATED = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
-    def patience_of(self, *conditions: Condition, server: Container | None = None, **annotations: str) -> int:
-        service = replace(annotated(**annotations), conditions=conditions, predictor=ComponentSpec(server=server or Container()))
-        return target_of(service).policy.patience
+    def seconds_of(self, *conditions: Condition, server: Container | None = None, **annotations: str) -> float | None:
+        """Seconds from the service's creation in which it may be starting."""
+        found = derived(self.service(*conditions, server=server, **annotations)).starts_until
+        return (found - self.CREATED).total_seconds() if found else None
 
-    def test_a_service_that_is_coming_has_ten_minutes(self) -> None:
-        assert self.patience_of(self.COMING) == 60
-        assert "not Ready yet" in origin_of("startup failure threshold", isvc(conditions=(self.COMING,)))
+    def service(self, *conditions: Condition, server: Container | None = None, **annotations: str) -> InferenceService:
+        spec = ComponentSpec(server=server or Container())
+        return replace(annotated(**annotations), created=self.CREATED, conditions=conditions, predictor=spec)
+
+    def test_a_service_that_is_coming_has_ten_minutes_from_its_creation(self) -> None:
+        assert self.seconds_of(self.COMING) == 600
+        assert origin_of("may start until", self.service(self.COMING)).startswith("600 s from metadata.creationTimestamp")
 
     def test_or_as_long_as_its_container_says(self) -> None:
-        assert self.patience_of(self.COMING, server=Container(startup=1200)) == 120
-        assert self.patience_of(self.COMING, server=Container(startup=5)) == 3
+        assert self.seconds_of(self.COMING, server=Container(startup=1200)) == 1200
+        assert self.seconds_of(self.COMING, server=Container(startup=5)) == 5
+
+    def test_after_a_stop_it_counts_from_the_new_start(self) -> None:
+        started = Condition("Stopped", "False", last_transition_time="2026-11-23T13:00:00Z")
+        assert self.seconds_of(self.COMING, started) == 3600 + 600
+        assert self.seconds_of(self.COMING, replace(started, last_transition_time="soon")) == 600
+        assert self.seconds_of(self.COMING, replace(started, last_transition_time="2026-11-23T11:00:00Z")) == 600
 
     def test_what_kserve_calls_ready_is_to_be_proven_at_once(self) -> None:
-        assert self.patience_of(Condition("Ready", "True")) == 3
-        assert self.patience_of() == 3
+        assert self.seconds_of(Condition("Ready", "True")) is None
+        assert self.seconds_of() is None
 
-    def test_a_model_that_was_spoken_of_is_no_longer_new(self) -> None:
-        assert self.patience_of(self.COMING, Condition("ModelReady", "True")) == 3
+    def test_a_turn_of_kserves_ready_changes_nothing_of_the_target(self) -> None:
+        assert derived(self.service(self.COMING)).outcome == derived(self.service(Condition("Ready", "True"))).outcome
 
     def test_an_annotation_comes_first(self) -> None:
-        assert self.patience_of(self.COMING, startup_failure_threshold="7") == 7
+        assert self.seconds_of(self.COMING, startup_failure_threshold="7") is None
+        assert target_of(self.service(self.COMING, startup_failure_threshold="7")).policy.patience == 7
 
 
 def canary(name: str, spec: ComponentSpec, **fields: Any) -> Canary:  # noqa: ANN401 -- any field
@@ -569,17 +591,28 @@ class TestCanaries:
         canaries = [canary("a", self.STABLE, traffic=10, ready=True), canary("b", self.STABLE, traffic=10), canary("c", slow, traffic=10)]
         assert [hop.grace for hop in self.hops_of(*canaries)] == [0.0, 0.0, 600.0, 90.0]
 
+    def test_a_turn_of_its_readiness_changes_nothing_of_the_target(self) -> None:
+        assert self.hops_of(canary("a", self.STABLE, traffic=10)) == self.hops_of(canary("a", self.STABLE, traffic=10, ready=True))
+
     def test_each_value_says_where_it_comes_from(self) -> None:
         service = isvc(predictor=self.STABLE, canaries=(canary("v2", self.STABLE, traffic=20),), runtime=self.ON)
         assert origin_of("canary v2 URL", service).startswith("the Service that KServe's Standard mode makes")
         assert origin_of("canary v2 model name", service)
 
-    def test_one_that_can_not_be_asked_is_named(self) -> None:
+    def test_one_that_can_not_be_asked_is_named_and_the_others_are_asked(self) -> None:
         grpc = replace(self.STABLE, server=Container(ports=(Port(9000, "grpc"),)))
-        outcome = derived(isvc(predictor=self.STABLE, canaries=(canary("v2", grpc, traffic=20),), runtime=self.ON)).outcome
-        assert isinstance(outcome, Misconfigured)
-        assert outcome.reason is Reason.UNSUPPORTED_PROTOCOL
-        assert outcome.message.startswith("canary v2: ")
+        canaries = (canary("v2", grpc, traffic=20), canary("v3", self.STABLE, traffic=20))
+        service = isvc(predictor=self.STABLE, canaries=canaries, runtime=self.ON)
+        assert [hop.part for hop in target_of(service).hops] == ["predictor", "canary v3"]
+        assert derived(service).note.startswith("canary v2 not asked: the predictor is reached at port 'grpc' (9000)")
+
+    @pytest.mark.parametrize(
+        ("traffic", "note"),
+        [((40, 60), "the stable predictor gets no traffic"), ((40, 59), ""), ((100,), "the stable predictor gets no traffic")],
+    )
+    def test_a_stable_predictor_that_gets_no_traffic_is_said_to_have_none(self, traffic: tuple[int, ...], note: str) -> None:
+        canaries = tuple(canary(f"v{n}", self.STABLE, traffic=part) for n, part in enumerate(traffic))
+        assert derived(isvc(predictor=self.STABLE, canaries=canaries, runtime=self.ON)).note == note
 
 
 def test_a_target_carries_the_services_identity() -> None:

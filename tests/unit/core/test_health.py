@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isvcwatch.core.conditions import ConditionType, Status
-from isvcwatch.core.health import Finding, Health, Round, Tracker
+from isvcwatch.core.health import STARTING, Finding, Health, Round, Tracker
 from isvcwatch.core.policy import ProbePolicy
 from tests.unit.builders import ALL_REFUSED, ALL_WELL, DENIED, LIVE, NOT_FOUND, NOT_READY, READY, REFUSED, SERVES, round_of
 
@@ -92,10 +92,26 @@ def test_a_start_may_fail_more_often_than_what_has_been_heard_of() -> None:
     tracker = Tracker()
     for _ in range(4):
         tracker = tracker.observe(NOT_READY, policy)
-    assert tracker.verdict is None
+        assert tracker.verdict is STARTING
     assert tracker.observe(NOT_READY, policy).verdict == NOT_READY
     ready = tracker.observe(READY, policy)
     assert ready.observe(NOT_READY, policy).observe(NOT_READY, policy).verdict == NOT_READY
+
+
+def test_what_starts_is_said_to_at_its_first_failure_and_what_follows_makes_no_difference() -> None:
+    health = Health().observe(ALL_REFUSED.of_start(), ProbePolicy())
+    assert [finding for _, finding in health.verdicts()] == [STARTING] * 3
+    for found in (ALL_REFUSED, round_of(DENIED)) * 5:
+        health = health.observe(found.of_start(), ProbePolicy())
+    assert health.model_ready == Tracker(STARTING)
+
+
+def test_once_the_time_to_start_is_over_failures_of_any_kind_count_and_the_latest_names_the_cause() -> None:
+    tracker = Tracker(STARTING)
+    for finding in (NOT_READY, DENIED):
+        tracker = tracker.observe(finding, ProbePolicy())
+        assert tracker.verdict is STARTING
+    assert tracker.observe(REFUSED, ProbePolicy()).verdict is REFUSED
 
 
 def test_what_was_not_asked_stays_as_it_is() -> None:
@@ -159,3 +175,17 @@ def test_every_verdict_that_lasts_is_reached(held: Finding | None, found: list[F
         for _ in range(5):
             tracker = tracker.observe(last, policy)
         assert tracker.verdict == last
+
+
+servers = st.sampled_from([None, LIVE, NOT_READY, REFUSED, DENIED])
+rounds = st.just(ALL_WELL) | st.builds(Round, servers, servers, st.sampled_from([NOT_READY, NOT_FOUND, REFUSED, DENIED]))
+
+
+@given(st.lists(rounds, max_size=30), policies)
+def test_what_is_said_of_a_server_never_contradicts_a_ready_model(found: list[Round], policy: ProbePolicy) -> None:
+    health = Health()
+    for each in found:
+        health = health.observe(each, policy)
+        verdicts = [verdict.status for _, verdict in health.verdicts()]
+        if health.model_ready.verdict is not None and health.model_ready.verdict.status is Status.TRUE:
+            assert Status.FALSE not in verdicts

@@ -82,6 +82,12 @@ class TestStart:
     def test_its_first_success_is_confirmed_soon(self) -> None:
         assert pace.delay(after(NOT_READY, READY, policy=self.GATED), self.GATED, 100.0) == EDGE
 
+    def test_while_it_has_time_to_start_it_is_asked_once_a_period_and_soon_again_when_that_is_over(self) -> None:
+        health = Health().observe(ALL_REFUSED.of_start(), POLICY)
+        assert pace.delay(health, POLICY, 1e6) == PERIOD
+        assert not pace.silence_tells(health, POLICY)
+        assert pace.delay(health.observe(ALL_REFUSED, POLICY), POLICY, 1e6) == EDGE
+
     def test_it_ends_with_the_first_verdict(self) -> None:
         assert not pace.starts_up(after(*(NOT_READY,) * 30, policy=self.GATED), self.GATED)
         assert not pace.starts_up(after(*WELL, policy=self.GATED), self.GATED)

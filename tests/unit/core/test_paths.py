@@ -111,6 +111,18 @@ class TestTogether:
         stage.paths.forget("n", "b")
         assert stage.silence("a", 60) is Path.OPEN
 
+    def test_one_that_starts_and_has_never_answered_did_not_either(self) -> None:
+        stage = Stage("a")
+        stage.silence("b", 60)
+        assert stage.silence("a", 1) is Path.OPEN
+
+    def test_one_that_starts_is_told_once_another_has_answered_since(self) -> None:
+        stage = Stage("a")
+        assert stage.silence("b", 60) is Path.ASKING
+        stage.now += 1
+        stage.answer("a")
+        assert stage.silence("b") is Path.OPEN
+
     def test_one_that_is_gone_is_no_witness(self) -> None:
         stage = Stage("a", "b")
         stage.paths.forget("n", "b")

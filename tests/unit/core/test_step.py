@@ -11,8 +11,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from isvcwatch.core.conditions import Condition, ConditionType, Status
+from isvcwatch.core.conditions import Condition, ConditionType, Status, timestamp
 from isvcwatch.core.edges import Placed, Turned
+from isvcwatch.core.health import STARTING, Round
 from isvcwatch.core.objects import Canary, ComponentSpec
 from isvcwatch.core.reasons import EventReason
 from isvcwatch.core.step import NOTHING, Gone, Probe, Rest, RoundEnded, Rules, Say, Seen, Told, decision, step
@@ -21,7 +22,6 @@ from tests.unit.builders import ALL_REFUSED, ALL_WELL, DEFAULTS, DENIED, NOT_REA
 
 if TYPE_CHECKING:
     from isvcwatch.core.decide import Decision, Notice
-    from isvcwatch.core.health import Round
     from isvcwatch.core.objects import InferenceService
     from isvcwatch.core.step import Effect, Input, State
 
@@ -225,6 +225,114 @@ def test_a_recovery_is_told_also_where_the_service_has_moved_meanwhile_and_its_c
     notice = decision(state, RULES, NOON).notice
     assert notice is not None
     assert notice.reason is EventReason.MODEL_RECOVERED
+
+
+def test_a_part_that_can_not_be_asked_is_named_in_what_is_written() -> None:
+    spec = ComponentSpec(model_format="sklearn")
+    grpc = ComponentSpec(name="v2", protocol_version="grpc-v2")
+    state, _ = step(None, Seen(isvc(predictor=spec, canaries=(Canary(grpc, traffic=20),))), RULES, NOON)
+    assert state is not None
+    assert isinstance(state.outcome, Target)
+    state, _ = step(state, RoundEnded(state.outcome, ALL_WELL), RULES, NOON)
+    assert state is not None
+    written = {c.type: c.message for c in decision(state, RULES, NOON).conditions}
+    assert "canary v2 not asked: the predictor speaks grpc-v2" in written[ConditionType.MODEL_READY]
+
+
+class TestStart:
+    """A service that was created at noon, has never been ready, and is called not Ready by KServe."""
+
+    COMING = Condition("Ready", "False", "MinimumReplicasUnavailable")
+    READY = Condition("Ready", "True")
+    IN_TIME, LATE = NOON + timedelta(seconds=599), NOON + timedelta(seconds=600)
+
+    def seen(self, state: State | None, *conditions: Condition, now: datetime = NOON) -> State:
+        after, _ = step(state, Seen(isvc(created=NOON, conditions=conditions)), RULES, now)
+        assert after is not None
+        return after
+
+    def asked(self, state: State, *rounds: Round, now: datetime = NOON) -> tuple[State, list[Effect]]:
+        effects: list[Effect] = []
+        for found in rounds:
+            assert isinstance(state.outcome, Target)
+            after, more = step(state, RoundEnded(state.outcome, found), RULES, now)
+            assert after is not None
+            state, effects = after, [*effects, *more]
+        return state, effects
+
+    @staticmethod
+    def said(state: State, now: datetime = NOON) -> tuple[str, str]:
+        """The reason that is written about the model, and that of the Event."""
+        decided = decision(state, RULES, now)
+        written = {c.type: c.reason for c in decided.conditions}
+        return written.get(ConditionType.MODEL_READY, ""), decided.notice.reason if decided.notice else ""
+
+    def test_its_first_failure_says_so_without_an_event_and_no_other_says_more(self) -> None:
+        state, effects = self.asked(self.seen(None, self.COMING), ALL_REFUSED)
+        assert Say() in effects
+        assert self.said(state) == ("Starting", "")
+        assert (
+            self.asked(state, *(Round(None, None, NOT_READY), Round(DENIED, DENIED, DENIED)) * ENOUGH, ALL_REFUSED, now=self.IN_TIME)[1]
+            == []
+        )
+
+    @pytest.mark.parametrize(
+        ("conditions", "soon"),
+        [((COMING,), True), ((READY,), False), ((COMING, *saying(Round(STARTING, STARTING, STARTING))), False)],
+    )
+    def test_it_is_first_asked_soon(self, conditions: tuple[Condition, ...], soon: bool) -> None:
+        _, (probe, _) = step(None, Seen(isvc(created=NOON, conditions=conditions)), RULES, NOON)
+        assert isinstance(probe, Probe)
+        assert probe.soon is soon
+
+    def test_once_its_time_is_over_it_gets_its_verdict_and_the_event(self) -> None:
+        state, _ = self.asked(self.seen(None, self.COMING), ALL_REFUSED)
+        state, _ = self.asked(state, ALL_REFUSED, ALL_REFUSED, now=self.LATE)
+        assert self.said(state) == ("Starting", "")
+        state, _ = self.asked(state, ALL_REFUSED, now=self.LATE)
+        assert self.said(state) == ("ConnectionRefused", "ModelUnready")
+
+    def test_the_first_true_after_it_has_no_event(self) -> None:
+        state, _ = self.asked(self.seen(None, self.COMING), ALL_REFUSED, ALL_WELL)
+        assert self.said(state) == ("ModelReady", "")
+
+    def test_a_turn_of_kserves_ready_drops_nothing(self) -> None:
+        state, _ = self.asked(self.seen(None, self.COMING), ALL_REFUSED)
+        after = self.seen(state, self.READY)
+        assert after.outcome is state.outcome
+        assert self.seen(after, self.COMING).record == state.record
+
+    def test_one_that_is_ready_for_seconds_at_each_start_gets_its_verdict_when_its_time_is_over(self) -> None:
+        state = self.seen(None, self.COMING)
+        for _ in range(10):
+            state, _ = self.asked(self.seen(state, self.COMING), ALL_REFUSED)
+            state, _ = self.asked(self.seen(state, self.READY), ALL_REFUSED)
+            assert self.said(state) == ("Starting", "")
+        for conditions in (self.COMING, self.READY, self.COMING):
+            state, _ = self.asked(self.seen(state, conditions, now=self.LATE), ALL_REFUSED, now=self.LATE)
+        assert self.said(state) == ("ConnectionRefused", "ModelUnready")
+
+    def test_what_kserve_calls_ready_is_to_be_proven_at_once(self) -> None:
+        state, _ = self.asked(self.seen(None, self.READY), *(ALL_REFUSED,) * 3)
+        assert self.said(state) == ("ConnectionRefused", "ModelUnready")
+
+    @pytest.mark.parametrize(
+        ("found", "now", "said"),
+        [
+            (ALL_WELL, IN_TIME, ("ModelReady", "")),
+            (ALL_REFUSED, IN_TIME, ("", "")),
+            (ALL_REFUSED, LATE, ("ConnectionRefused", "ModelUnready")),
+        ],
+    )
+    def test_after_a_restart_it_goes_on(self, found: Round, now: datetime, said: tuple[str, str]) -> None:
+        seeded = self.seen(None, self.COMING, *saying(Round(STARTING, STARTING, STARTING), timestamp(NOON)))
+        assert not decision(seeded, RULES, NOON)
+        state, _ = self.asked(seeded, *(found,) * 3, now=now)
+        assert self.said(state, now) == said
+
+    def test_a_model_that_was_ready_before_has_no_such_time(self) -> None:
+        state, _ = self.asked(self.seen(None, self.COMING, *saying(ALL_WELL)), *(ALL_REFUSED,) * 3)
+        assert self.said(state) == ("ConnectionRefused", "ModelUnready")
 
 
 class TestRollOut:

@@ -12,7 +12,7 @@ from isvcwatch.core.conditions import Status
 from isvcwatch.core.gate import SILENT
 from isvcwatch.core.health import Finding, Round
 from isvcwatch.core.paths import MUTE, Path
-from isvcwatch.core.reasons import QUIET, Reason
+from isvcwatch.core.reasons import CUT, Reason
 from isvcwatch.core.witness import weigh
 from tests.unit.builders import READY, hop, target
 
@@ -38,7 +38,7 @@ def test_each_verdict_has_its_witness(model: Finding, lack: Finding | None, path
     elif verdict.status is Status.FALSE:
         silent = verdict.reason in MUTE
         assert verdict is lack or (verdict is model and not (silent and path in {Path.NEVER, Path.SILENT}))
-    if verdict.reason in QUIET:
+    if verdict.reason in CUT:
         assert model.reason in MUTE
         assert path in {Path.NEVER, Path.SILENT}
         assert TARGET.namespace in verdict.message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -81,6 +82,42 @@ STAGES: list[tuple[str, Manifest, type]] = [
 @pytest.mark.parametrize(("raw", "outcome"), [s[1:] for s in STAGES], ids=[s[0] for s in STAGES])
 def test_each_stage_of_a_life_is_probed_or_left_alone(raw: Manifest, outcome: type) -> None:
     assert type(derive(parse.inference_service(raw), None, DEFAULTS).outcome) is outcome
+
+
+@pytest.mark.parametrize(
+    ("written", "created"),
+    [("2026-11-23T18:41:59Z", datetime(2026, 11, 23, 18, 41, 59, tzinfo=UTC)), ("2026-13-23T18:41:59Z", None), ("soon", None), (5, None)],
+)
+def test_when_a_service_was_created_is_read(written: object, created: datetime | None) -> None:
+    raw = sent(kserve.model_spec())
+    assert parse.inference_service(raw | {"metadata": raw["metadata"] | {"creationTimestamp": written}}).created == created
+
+
+TRACEBACK = "Traceback (most recent call last):\n  ...\nRuntimeError: Failed to fetch model.\n"
+BLOCKED = {"transitionStatus": "BlockedByFailedLoad"}
+
+
+@pytest.mark.parametrize(
+    ("model", "ready", "failure"),
+    [
+        ({**BLOCKED, "lastFailureInfo": {"exitCode": 137, "message": "", "reason": "OOMKilled"}}, "False", "exit code 137: OOMKilled"),
+        ({**BLOCKED, "lastFailureInfo": {"exitCode": 137}}, "False", "exit code 137"),
+        (
+            {**BLOCKED, "lastFailureInfo": {"exitCode": 1, "message": TRACEBACK}},
+            "False",
+            "exit code 1: RuntimeError: Failed to fetch model.",
+        ),
+        ({"transitionStatus": "InvalidSpec", "lastFailureInfo": {"message": "no runtime"}}, "Unknown", "no runtime"),
+        ({"transitionStatus": "", "lastFailureInfo": {"exitCode": 1}}, "False", "exit code 1"),
+        ({"transitionStatus": "UpToDate", "lastFailureInfo": {"exitCode": 1}}, "False", ""),
+        ({**BLOCKED, "lastFailureInfo": {"exitCode": 1}}, "True", ""),
+        ({"transitionStatus": "InProgress"}, "False", ""),
+        ({**BLOCKED, "lastFailureInfo": {"exitCode": "x", "message": ["y"]}}, "False", ""),
+    ],
+)
+def test_why_a_model_failed_is_read_while_it_is_not_loaded(model: Manifest, ready: str, failure: str) -> None:
+    status = {"modelStatus": model, "conditions": [kserve.condition("Ready", ready)]}
+    assert parse.inference_service(sent(kserve.model_spec(), status=status)).failure == failure
 
 
 def test_a_transformer_and_its_predictor_are_both_found() -> None:

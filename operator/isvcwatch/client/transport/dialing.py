@@ -89,7 +89,7 @@ class Dialer:
             async with asyncio.timeout(limit):
                 return await self._names.addresses(endpoint.host, own=endpoint.own_host)
         except TimeoutError as error:
-            raise ResolverError(f"the name {endpoint.host} was not looked up within {limit:.3g} s", Phase.NAME) from error
+            raise ResolverError(f"the name {endpoint.host} was not looked up in time", Phase.NAME) from error
 
     def _permitted(self, endpoint: Endpoint, addresses: Sequence[str]) -> Sequence[str]:
         if self._guard is None:

@@ -6,11 +6,11 @@ The rules are KServe's own: what its controller writes into the status, and how 
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from isvcwatch.core import overrides
 from isvcwatch.core.backing import backing_of
-from isvcwatch.core.conditions import one_line
+from isvcwatch.core.conditions import one_line, timestamp
 from isvcwatch.core.derive import address, dialect, naming, patience
 from isvcwatch.core.derive.address import cluster_domain, is_own_host
 from isvcwatch.core.derive.containers import servers
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from isvcwatch.core.derive.dialect import Spoken
     from isvcwatch.core.objects import Canary, Container, InferenceService, Runtime
     from isvcwatch.core.policy import ProbePolicy
+
+ALL_TRAFFIC: Final = 100
+"""Per cent."""
 
 __all__ = ["AUTOSCALER_CLASS", "MIN_SCALE", "Derivation", "Source", "derive", "is_own_host"]
 
@@ -56,9 +59,9 @@ def derive(isvc: InferenceService, runtime: Runtime | None, defaults: ProbePolic
 class _UnaskableError(Exception):
     """A component can't be probed as it is specified."""
 
-    def __init__(self, reason: Reason, message: str) -> None:
+    def __init__(self, reason: Reason, message: str, advice: str = "") -> None:
         super().__init__(message)
-        self.outcome = Misconfigured(reason, message)
+        self.outcome = Misconfigured(reason, f"{message}; {advice}" if advice else message)
 
 
 class _Deriving:
@@ -72,26 +75,29 @@ class _Deriving:
         self.runtime = runtime
         self.asked = asked
         self.sources: list[Source] = []
+        self.notes: list[str] = []
         self.spec = isvc.predictor or ComponentSpec()
         self.predictor, self.collocated = servers(isvc, runtime, self.spec, "spec.predictor")
         self.transformer = servers(isvc, None, isvc.transformer, "spec.transformer")[0] if isvc.transformer else None
-        self.policy, self.policy_origins = patience.with_grace(isvc, asked, self.predictor.container, self.collocated)
+        self.start = patience.of_service(isvc, asked.policy, self.predictor.container, self.collocated)
 
     def target(self) -> Derivation:
         try:
             outcome = self._outcome()
         except _UnaskableError as error:
             outcome = error.outcome
-        policy = self.policy
+        policy = self.asked.policy
         for field in (f.name for f in fields(policy) if getattr(policy, f.name) is not None):
             self._from(
                 field.replace("_", " "),
                 f"{getattr(policy, field):g}",
-                "annotation" if field in self.asked.policy_fields else self.policy_origins.get(field, "settings"),
+                "annotation" if field in self.asked.policy_fields else "settings",
             )
+        if self.start:
+            self._from("may start until", timestamp(self.start.until), self.start.origin)
         for name in self.asked.unknown:
             self._from("ignored", name, f"not an annotation of isvcwatch's: {', '.join(sorted(overrides.KNOWN))}")
-        return Derivation(outcome, tuple(self.sources))
+        return Derivation(outcome, tuple(self.sources), self.start.until if self.start else None, "; ".join(self.notes))
 
     def _outcome(self) -> Target | Skipped | Misconfigured:
         isvc = self.isvc
@@ -103,10 +109,36 @@ class _Deriving:
         if entry is Component.TRANSFORMER and not self.asked.url:
             behind = address.behind(isvc, found.url, self._exposed(Component.PREDICTOR).container)
             if behind:
-                hops.append(self._hop(Component.PREDICTOR, behind, hops[0]))
+                hops += self._predictor_behind(behind, hops[0])
         if isvc.mode is DeploymentMode.STANDARD and not self.asked.url:
-            hops += [self._canary(canary) for canary in isvc.canaries if canary.spec.name and canary.traffic]
-        return asleep(isvc, hops, self.behind) or Target(isvc.uid, isvc.namespace, isvc.name, tuple(hops), self.policy)
+            hops += self._canaries()
+        return asleep(isvc, hops, self.behind) or Target(isvc.uid, isvc.namespace, isvc.name, tuple(hops), self.asked.policy)
+
+    def _predictor_behind(self, at: Address, transformer: Hop) -> list[Hop]:
+        """The hop of the predictor behind a transformer; none if it can't be asked, such as one that speaks gRPC with its transformer."""
+        try:
+            return [self._hop(Component.PREDICTOR, at, transformer)]
+        except _UnaskableError as error:
+            self._leave_out(Component.PREDICTOR, error)
+            return []
+
+    def _canaries(self) -> list[Hop]:
+        """The hops of the canaries that get traffic, and can be asked."""
+        hops = []
+        served = [canary for canary in self.isvc.canaries if canary.spec.name and canary.traffic]
+        for canary in served:
+            try:
+                hops.append(self._canary(canary))
+            except _UnaskableError as error:
+                self._leave_out(f"canary {one_line(canary.spec.name, 63)}", error)
+        if sum(canary.traffic for canary in served) >= ALL_TRAFFIC:
+            self.notes.append("the stable predictor gets no traffic")
+        return hops
+
+    def _leave_out(self, part: str, error: _UnaskableError) -> None:
+        """Take note of a part beside the first hop that is not asked."""
+        self.notes.append(f"{part} not asked: {error}")
+        self._from("not asked", part, str(error))
 
     def _canary(self, canary: Canary) -> Hop:
         """The hop of a canary, which KServe runs in the same way as the stable predictor."""
@@ -118,8 +150,6 @@ class _Deriving:
         deriving = _Deriving(alike, self.runtime if same else None, self.asked)
         try:
             hop = deriving._hop(Component.PREDICTOR, address.of_canary(alike, deriving._exposed(Component.PREDICTOR).container))
-        except _UnaskableError as error:
-            raise _UnaskableError(error.outcome.reason, f"canary {name}: {error}") from error
         finally:
             for found in deriving.sources:
                 self.sources.append(replace(found, field=found.field.replace(Component.PREDICTOR, f"canary {name}", 1)))
@@ -181,14 +211,16 @@ class _Deriving:
             raise _UnaskableError(
                 Reason.UNSUPPORTED_PROTOCOL,
                 f"the {component} is reached at port {port.name[:32]!r} ({port.number}), which is gRPC by its name, and isvcwatch asks in "
-                f"HTTP/1.1; where its server answers HTTP elsewhere in the cluster, say where by annotation {overrides.URL} "
+                "HTTP/1.1",
+                f"where its server answers HTTP elsewhere in the cluster, say where by annotation {overrides.URL} "
                 "(adding it rolls the pods)",
             )
         if protocol not in overrides.PROTOCOLS:
             raise _UnaskableError(
                 Reason.UNSUPPORTED_PROTOCOL,
-                f"the {component} speaks {protocol[:32]}, which isvcwatch can't ask; where it also speaks one of "
-                f"{', '.join(overrides.PROTOCOLS)}, say so by annotation {overrides.PROTOCOL} (adding it rolls the pods)",
+                f"the {component} speaks {protocol[:32]}, which isvcwatch can't ask",
+                f"where it also speaks one of {', '.join(overrides.PROTOCOLS)}, "
+                f"say so by annotation {overrides.PROTOCOL} (adding it rolls the pods)",
             )
 
     def _protocol(self, component: Component) -> Spoken:

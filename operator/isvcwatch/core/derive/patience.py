@@ -2,51 +2,62 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from isvcwatch.core.conditions import ConditionType, Status
-from isvcwatch.core.policy import MOST_ROUNDS
+from isvcwatch.core.conditions import Status, moment
 
 if TYPE_CHECKING:
     from isvcwatch.core.derive.containers import Server
     from isvcwatch.core.objects import Canary, Container, InferenceService
-    from isvcwatch.core.overrides import Overrides
     from isvcwatch.core.policy import ProbePolicy
 
 DEFAULT: Final = 600.0
 """Seconds: a Deployment's `progressDeadlineSeconds`, after which Kubernetes itself says that it makes no progress."""
 
-FIELD: Final = "startup_failure_threshold"
-"""The field of the policy that holds the start-up budget."""
+
+class Start(NamedTuple):
+    """The time that a service has to start.
+
+    Attributes:
+        until: when it is over.
+        origin: the fields and the rule that gave it.
+    """
+
+    until: datetime
+    origin: str
 
 
-def with_grace(
-    isvc: InferenceService, asked: Overrides, server: Container, collocated: Server | None
-) -> tuple[ProbePolicy, dict[str, str]]:
-    """The policy, with a start-up budget if KServe does not call the service Ready yet and its model never had a verdict.
+def of_service(isvc: InferenceService, policy: ProbePolicy, server: Container, collocated: Server | None) -> Start | None:
+    """The time that a service has to start; None once KServe calls it Ready, and where a threshold of its own is set.
 
-    Once KServe calls the service Ready, the usual threshold applies.
+    It counts from the object's own times, so that a restart of the watcher doesn't prolong it.
 
     Args:
         isvc: the service.
-        asked: the values of annotations and settings, which take precedence.
+        policy: the policy, whose `startup_failure_threshold` takes precedence.
         server: the model server's container.
         collocated: the transformer in its pod.
-
-    Returns:
-        The policy, and the origin of each field that neither annotations nor settings gave.
     """
-    policy = asked.policy
     ready = isvc.condition("Ready")
-    comes = ready is not None and ready.status != Status.TRUE and isvc.condition(ConditionType.MODEL_READY) is None
-    if not comes or policy.startup_failure_threshold is not None:
-        return policy, {}
+    begun, field = _begun(isvc)
+    if begun is None or ready is None or ready.status == Status.TRUE or policy.startup_failure_threshold is not None:
+        return None
     declared = declared_by(server, collocated)
-    rounds = min(max(math.ceil((declared or DEFAULT) / policy.period), policy.failure_threshold), MOST_ROUNDS)
-    origin = "the container's own probe" if declared else f"{DEFAULT:g} s, while KServe says that it is not Ready yet"
-    return replace(policy, startup_failure_threshold=rounds), {FIELD: origin}
+    budget = f"{declared:g} s by the container's own probe" if declared else f"{DEFAULT:g} s"
+    return Start(begun + timedelta(seconds=declared or DEFAULT), f"{budget} from {field}, while KServe says that it is not Ready")
+
+
+def _begun(isvc: InferenceService) -> tuple[datetime | None, str]:
+    """When the service was created, or was last started again after a stop, and the field that says so.
+
+    KServe's Ready does not tell: with a model that crashes again and again it turns at each start of the container.
+    """
+    stopped = isvc.condition("Stopped")
+    started = moment(stopped.last_transition_time) if stopped and stopped.status == Status.FALSE else None
+    if started and (isvc.created is None or started > isvc.created):
+        return started, "the condition Stopped"
+    return isvc.created, "metadata.creationTimestamp"
 
 
 def of_canary(canary: Canary, server: Container, collocated: Server | None) -> float:

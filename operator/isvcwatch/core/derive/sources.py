@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from isvcwatch.core.targets import Misconfigured, Skipped, Target
 
 
@@ -28,7 +30,17 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Derivation:
-    """What is to be done about a service, and why."""
+    """What is to be done about a service, and why.
+
+    Attributes:
+        outcome: what is to be done.
+        sources: where its values come from.
+        starts_until: until when the service may still be starting; None if it has no such time. It is no part of the target, since it
+            comes and goes with KServe's Ready, while what was learned about the target must stay.
+        note: what of the service is not asked, or gets no traffic, for messages; empty if nothing is left out.
+    """
 
     outcome: Target | Skipped | Misconfigured
     sources: tuple[Source, ...] = ()
+    starts_until: datetime | None = None
+    note: str = ""

@@ -385,7 +385,7 @@ class TestNames:
 
         async with serving() as server, carrying(Transport(names=Names(lookup), lookup_share=0.1)) as transport:
             named = f"http://slow.example:{server.port}/"
-            with pytest.raises(ResolverError, match=r"the name slow\.example was not looked up within 0\.\d+ s"):
+            with pytest.raises(ResolverError, match=r"the name slow\.example was not looked up in time$"):
                 await transport.get(named, 2)
             free.set()
             assert (await transport.get(named, 2)).status == 200
