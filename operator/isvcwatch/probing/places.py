@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from isvcwatch.client.protocols import Inquiry, Question, declared, named
+from isvcwatch.client.protocols.foreign import wants_tls
 from isvcwatch.client.transport import AlertError, CertificateWantedError, Phase, UntrustedError, WireError
+from isvcwatch.core.derive.address import over_tls
 from isvcwatch.core.reasons import Reason
 from isvcwatch.probing import failures
 
@@ -81,7 +83,7 @@ def by_tls(hop: Hop) -> Placing:
 
     A whole request is sent and not only a handshake made, since a server with TLS 1.3 asks for a client certificate only after it.
     """
-    there = replace(hop, base_url=_over_tls(hop.base_url), other_urls=())
+    there = replace(hop, base_url=over_tls(hop.base_url), other_urls=())
     came = yield _question(there)
     asked = 1
     if isinstance(came, UntrustedError):
@@ -102,19 +104,10 @@ def elsewhere(hop: Hop) -> Placing:
     for asked, url in enumerate(urls, 1):
         there = replace(hop, base_url=url, verified=True, address_certain=True, other_urls=())
         came = yield _question(there)
-        if not isinstance(came, WireError):
+        if not isinstance(came, WireError) and not wants_tls(came):
             return Place(there, came, f"asked at {url}, since nothing answers at {hop.base_url}", asked=asked)
     return Place(hop, asked=len(urls))
 
 
 def _question(hop: Hop) -> Call:
     return Call(hop.base_url, Inquiry(protocol_of(hop).path(Question.MODEL_READY, hop.model_name) or "/"), hop.verified)
-
-
-def _over_tls(base_url: str) -> str:
-    """The same base URL by https, at the same port."""
-    parts = urlsplit(base_url)
-    if parts.scheme != PLAIN:
-        return base_url
-    port = "" if parts.port else ":80"
-    return f"https://{parts.netloc}{port}{parts.path}"
