@@ -253,3 +253,12 @@ async def test_a_healthy_model_over_plain_http_is_never_asked_by_tls() -> None:
             for _ in range(3):
                 assert told(await stage.model()) == (Status.TRUE, "ModelReady")
             assert (server.by_tls, stage.metrics.inquiries) == (0, 0)
+
+
+async def test_a_plain_answer_that_wants_https_is_none_where_tls_fails() -> None:
+    with port(GO) as server:
+        there = replace(hop(f"https://{server.netloc}"), tls_by_spec=True, other_urls=(f"http://{server.netloc}",))
+        async with watching(there) as stage:
+            found = await stage.model()
+    assert told(found) == (Status.FALSE, "ConnectionLost")
+    assert f"https://{server.netloc}" in found.message
