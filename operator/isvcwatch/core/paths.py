@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 MUTE: Final = frozenset({Reason.CONNECTION_TIMED_OUT, Reason.CONNECTION_LOST, Reason.UNREACHABLE, Reason.TIMED_OUT})
 """Findings that a network policy or a mesh in the way can cause. Somebody must have sent a refusal, and the DNS an answer about a name."""
 
-UNASKED: Final = frozenset({Reason.TARGET_REFUSED, Reason.PROBE_FAILED, Reason.INVALID_ADDRESS, Reason.UNSUPPORTED_PROTOCOL})
-"""Findings for which nothing was sent."""
+NO_SERVER: Final = frozenset(
+    {Reason.TARGET_REFUSED, Reason.PROBE_FAILED, Reason.INVALID_ADDRESS, Reason.UNSUPPORTED_PROTOCOL, Reason.MESH_TLS}
+)
+"""Findings in which no server had a part: nothing was sent, or a mesh answered."""
 
 TOGETHER: Final = 60.0
 """Seconds within which two servers of a namespace must fall silent for that to count as one fall: six periods."""
@@ -173,4 +175,4 @@ def is_mute(finding: Finding) -> bool:
 
 def is_answer(finding: Finding) -> bool:
     """Whether a server has answered, whatever it said."""
-    return finding.reason not in SILENT and finding.reason not in UNASKED
+    return finding.reason not in SILENT and finding.reason not in NO_SERVER

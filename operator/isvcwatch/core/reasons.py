@@ -41,6 +41,8 @@ class Reason(StrEnum):
     NAME_NOT_FOUND = "NameNotFound"
     RESOLVER_FAILED = "ResolverFailed"
     TLS_FAILED = "TLSFailed"
+    TLS_REQUIRED = "TLSRequired"
+    MESH_TLS = "MeshTLS"
     INVALID_ANSWER = "InvalidAnswer"
     PROBE_FAILED = "ProbeFailed"
     # What Kubernetes says about its endpoints, whatever it answers.
@@ -114,6 +116,8 @@ MEANINGS: Final[dict[Reason, str]] = {
     Reason.NAME_NOT_FOUND: "the host name does not exist: the Service is missing",
     Reason.RESOLVER_FAILED: "the watcher's DNS resolver does not answer, so nothing can be told",
     Reason.TLS_FAILED: "the TLS handshake failed: the certificate is not trusted, is for another host, or the port speaks no TLS",
+    Reason.TLS_REQUIRED: "the server takes HTTPS alone at the address, which says http",
+    Reason.MESH_TLS: "the server, or a mesh's proxy before it, wants a client certificate, and the watcher has none",
     Reason.INVALID_ANSWER: "what came back is not HTTP, or breaks its rules or the watcher's bounds",
     Reason.PROBE_FAILED: "the probe itself failed: a bug of isvcwatch, its log has the traceback",
     Reason.TARGET_REFUSED: "the address is not one that isvcwatch may connect to",

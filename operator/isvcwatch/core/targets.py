@@ -32,6 +32,8 @@ class Hop:
         name_certain: whether the server is known to use that model name; a guess is investigated when an answer contradicts it.
         address_certain: whether the host is a Service that KServe makes.
         other_urls: other base URLs of the server, which are tried if nothing answers at `base_url`.
+        verified: whether its certificate must be trusted; False only after a closer look found that its port speaks TLS, and why not.
+        tls_by_spec: whether it is asked by https since the container says so, although KServe's address says http.
         ready_path: the path of the container's own readiness route; empty if it has none that can be reached at `base_url`.
         has_model: whether the server must have a model; one that is started without may have models that others add.
         may_sleep: whether a refused connection may be no fault, since an autoscaler outside KServe may have scaled it to zero.
@@ -50,6 +52,8 @@ class Hop:
     name_certain: bool = True
     address_certain: bool = True
     other_urls: tuple[str, ...] = ()
+    verified: bool = True
+    tls_by_spec: bool = False
     ready_path: str = ""
     has_model: bool = True
     may_sleep: bool = False

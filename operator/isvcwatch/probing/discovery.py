@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 import structlog
 
-from isvcwatch.client.protocols import Answer, Inquiry, Interview, Question, Recognised, Verdict, declared, named, recognise
+from isvcwatch.client.protocols import Interview, Question, Recognised, Verdict, declared, recognise
 from isvcwatch.client.protocols.foreign import takes_no_http1
 from isvcwatch.client.protocols.interview import MOST_INQUIRIES
 from isvcwatch.client.protocols.urls import join_url, parse_base_url
@@ -20,11 +19,12 @@ from isvcwatch.core import overrides
 from isvcwatch.core.conditions import Status, one_line
 from isvcwatch.core.health import Finding
 from isvcwatch.core.reasons import Reason
+from isvcwatch.probing.places import Call, Whereabouts, by_tls, elsewhere, may_speak_tls, protocol_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
-    from isvcwatch.client.protocols import HealthProtocol
+    from isvcwatch.client.protocols import Answer
     from isvcwatch.client.protocols.interview import Steps
     from isvcwatch.client.transport import Ask
     from isvcwatch.core.targets import Hop
@@ -33,9 +33,6 @@ log = structlog.get_logger(__name__)
 
 MOST_MODELS: Final = 8
 """The most models of one server that are asked for in each round if it is not known which one is the service's."""
-
-MOST_PLACES: Final = 3
-"""The most other base URLs that are tried."""
 
 NO_ANSWER: Final = frozenset(
     {
@@ -46,6 +43,8 @@ NO_ANSWER: Final = frozenset(
         Reason.NAME_NOT_FOUND,
         Reason.TIMED_OUT,
         Reason.TLS_FAILED,
+        Reason.TLS_REQUIRED,
+        Reason.MESH_TLS,
         Reason.INVALID_ANSWER,
     }
 )
@@ -80,25 +79,7 @@ class Learned:
     models: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A request of a closer look.
-
-    Attributes:
-        base_url: the base URL that the request's path is appended to.
-        inquiry: the request.
-    """
-
-    base_url: str
-    inquiry: Inquiry
-
-
-Looking = Generator[Call, Answer | WireError, Learned]
-
-
-def protocol_of(hop: Hop) -> HealthProtocol:
-    """The protocol that the hop's server is asked by."""
-    return declared.by_path(hop.ready_path) if hop.protocol == declared.NAME else named(hop.protocol)
+Looking: TypeAlias = "Generator[Call, Answer | WireError, Learned]"
 
 
 def look(hop: Hop, found: Finding) -> Looking:
@@ -108,35 +89,41 @@ def look(hop: Hop, found: Finding) -> Looking:
         hop: the hop that was asked.
         found: the finding from its answer.
     """
-    asked, note = 0, ""
-    if found.reason in NO_ANSWER:
-        for url in hop.other_urls[:MOST_PLACES]:
-            there = replace(hop, base_url=url, address_certain=True, other_urls=())
-            protocol = protocol_of(hop)
-            route = protocol.path(Question.MODEL_READY, hop.model_name)
-            asked += 1
-            came = yield Call(url, Inquiry(route or "/"))
-            if isinstance(came, WireError):
-                continue
-            note = f"asked at {url}, since nothing answers at {hop.base_url}"
-            if protocol.read(Question.MODEL_READY, came, hop.model_name).verdict is Verdict.YES:
-                return Learned((there,), note)
-            hop = there
-            break
-        else:
-            return Learned((hop,))
-    interview = Interview(MOST_INQUIRIES - asked)
-    server = yield from _asked(hop.base_url, recognise(interview))
-    learned = _concluded(hop, found, server, interview)
-    return replace(learned, note="; ".join(filter(None, (note, learned.note))))
+    if found.reason not in NO_ANSWER:
+        return (yield from _interviewed(Whereabouts(hop), found))
+    place = yield from _placed(hop, found)
+    if place.answer is None:
+        return Learned((place.hop,), place.note, place.doubt)
+    if protocol_of(hop).read(Question.MODEL_READY, place.answer, hop.model_name).verdict is Verdict.YES:
+        return Learned((place.hop,), place.note)
+    return (yield from _interviewed(place, found))
 
 
-def _asked(base_url: str, steps: Steps[Recognised | None]) -> Generator[Call, Answer | WireError, Recognised | None]:
-    """Interview the server at a base URL."""
+def _placed(hop: Hop, found: Finding) -> Generator[Call, Answer | WireError, Whereabouts]:
+    """Where the server of a hop answers that gives no answer as it was asked."""
+    if not may_speak_tls(hop, found):
+        return (yield from elsewhere(hop))
+    place = yield from by_tls(hop)
+    if place.note or place.doubt is not None:
+        return place
+    other = yield from elsewhere(hop)
+    return replace(other, asked=place.asked + other.asked)
+
+
+def _interviewed(place: Whereabouts, found: Finding) -> Looking:
+    """What a server that answers says of itself."""
+    interview = Interview(MOST_INQUIRIES - place.asked)
+    server = yield from _asked(place.hop, recognise(interview))
+    learned = _concluded(place.hop, found, server, interview)
+    return replace(learned, note="; ".join(filter(None, (place.note, learned.note))))
+
+
+def _asked(hop: Hop, steps: Steps[Recognised | None]) -> Generator[Call, Answer | WireError, Recognised | None]:
+    """Interview the server of a hop."""
     try:
         inquiry = next(steps)
         while True:
-            came = yield Call(base_url, inquiry)
+            came = yield Call(hop.base_url, inquiry, hop.verified)
             inquiry = steps.send(None if isinstance(came, WireError) else came)
     except StopIteration as stopped:
         found: Recognised | None = stopped.value
@@ -252,7 +239,7 @@ def tempered(hop: Hop, found: Finding, doubt: Finding | None) -> Finding:
         return doubt or _name_unknown(hop, "the server could not be asked for its own")
     if found.reason in FOREIGN and not hop.protocol_certain:
         return doubt or found
-    if found.reason == Reason.SERVER_ERROR and not hop.protocol_certain and doubt is not None:
+    if doubt is not None and _explains(doubt, hop, found):
         return doubt
     if hop.may_sleep and found.reason in {Reason.CONNECTION_REFUSED, Reason.CONNECTION_TIMED_OUT, Reason.UNREACHABLE}:
         return Finding(
@@ -268,6 +255,13 @@ def tempered(hop: Hop, found: Finding, doubt: Finding | None) -> Finding:
             "(adding it rolls the pods)",
         )
     return found
+
+
+def _explains(doubt: Finding, hop: Hop, found: Finding) -> bool:
+    """Whether the finding of a closer look is the better one for a server that fails."""
+    if may_speak_tls(hop, found):
+        return doubt.reason in {Reason.MESH_TLS, Reason.TLS_FAILED}
+    return found.reason == Reason.SERVER_ERROR and not hop.protocol_certain
 
 
 def contradicts(derived: Hop, hop: Hop, found: Finding) -> bool:
@@ -286,7 +280,9 @@ def contradicts(derived: Hop, hop: Hop, found: Finding) -> bool:
         return not derived.name_certain
     if found.reason in ABOUT_A_NAME:
         return not hop.name_certain
-    return found.reason in NO_ANSWER and bool(derived.other_urls)
+    if may_speak_tls(hop, found):
+        return True
+    return found.reason in NO_ANSWER and (bool(derived.other_urls) or hop.base_url != derived.base_url)
 
 
 class Cancellable(Protocol):
@@ -348,6 +344,7 @@ class Look:
     def _made_ready(self, call: Call) -> Ask | None:
         try:
             url = join_url(parse_base_url(call.base_url), call.inquiry.path)
-            return self._ask(url, own_host=self._hop.own_host, method=call.inquiry.method, body=call.inquiry.body)
+            inquiry = call.inquiry
+            return self._ask(url, own_host=self._hop.own_host, method=inquiry.method, body=inquiry.body, verified=call.verified)
         except (WireError, ValueError):
             return None

@@ -10,7 +10,16 @@ from isvcwatch.core.conditions import Status, one_line
 from isvcwatch.core.health import Finding
 from isvcwatch.core.reasons import Reason
 
-UNKNOWN: Final = frozenset({Reason.TARGET_REFUSED, Reason.RESOLVER_FAILED, Reason.TLS_FAILED, Reason.INVALID_ANSWER, Reason.PROBE_FAILED})
+UNKNOWN: Final = frozenset(
+    {
+        Reason.TARGET_REFUSED,
+        Reason.RESOLVER_FAILED,
+        Reason.TLS_FAILED,
+        Reason.MESH_TLS,
+        Reason.INVALID_ANSWER,
+        Reason.PROBE_FAILED,
+    }
+)
 """Reasons that don't tell whether the model would answer; all others mean that it does not answer."""
 
 NOTHING_LISTENS: Final = frozenset(
@@ -22,6 +31,7 @@ NOTHING_LISTENS: Final = frozenset(
         Reason.RESOLVER_FAILED,
         Reason.TARGET_REFUSED,
         Reason.TLS_FAILED,
+        Reason.MESH_TLS,
     }
 )
 """Failures before HTTP begins, which every route of the same server would have."""
@@ -45,6 +55,12 @@ CAUSES: Final[dict[type[WireError], tuple[Reason, str]]] = {
     transport.RefusedError: (Reason.CONNECTION_REFUSED, "{url} refused the connection: nothing listens there"),
     transport.UnreachableError: (Reason.UNREACHABLE, "there is no way to {url}: {why}"),
     transport.TLSError: (Reason.TLS_FAILED, "TLS with {url} failed: {why}"),
+    transport.UntrustedError: (Reason.TLS_FAILED, "TLS with {url} failed: {why}"),
+    transport.AlertError: (Reason.TLS_FAILED, "TLS with {url} failed: {why}"),
+    transport.CertificateWantedError: (
+        Reason.MESH_TLS,
+        "{url} wants a client certificate, as a mesh with mutual TLS does: take isvcwatch into it, or let plain HTTP through to this port",
+    ),
     transport.LostError: (Reason.CONNECTION_LOST, "{url} closed the connection before its answer was complete"),
     transport.CrashedError: (Reason.PROBE_FAILED, "{url} was not asked: {why}"),
     transport.InvalidAnswerError: (Reason.INVALID_ANSWER, "{url} did not answer in HTTP: {why}"),

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from isvcwatch.client.protocols import Question, Verdict, declared
 from isvcwatch.client.protocols import reasons as words
+from isvcwatch.client.protocols.foreign import wants_tls
 from isvcwatch.client.protocols.urls import join_url, parse_base_url
 from isvcwatch.client.transport import ExhaustedError, WireError
 from isvcwatch.core.conditions import Status
 from isvcwatch.core.health import Finding, Round
 from isvcwatch.core.reasons import MEANINGS, Reason
 from isvcwatch.probing import failures
-from isvcwatch.probing.discovery import Learned, contradicts, protocol_of, tempered
+from isvcwatch.probing.discovery import Learned, contradicts, tempered
+from isvcwatch.probing.places import protocol_of
 
 if TYPE_CHECKING:
     from isvcwatch.client.protocols import Answer
@@ -39,6 +41,9 @@ ALL_WELL: Final = Round(*SERVES, WELL[Reason.MODEL_READY])
 """The round in which all is well, made once."""
 
 
+UNVERIFIED: Final = "its certificate is not verified"
+"""The note in messages about a server whose certificate need not be trusted."""
+
 LOOK_AGAIN: Final = 300.0
 """Seconds between two closer looks at a server whose answers go on contradicting a guess; doubled each time."""
 
@@ -52,8 +57,8 @@ LOOK_AT_NEWS: Final = 30.0
 class Asker(Protocol):
     """Prepares requests."""
 
-    def ask(self, url: str, *, own_host: bool, method: str = "GET", body: bytes = b"") -> Ask:
-        """Prepare a request, which can be sent many times."""
+    def ask(self, url: str, *, own_host: bool, method: str = "GET", body: bytes = b"", verified: bool = True) -> Ask:
+        """Prepare a request, which can be sent many times; `verified` is whether the server's certificate must be trusted."""
 
 
 class Rung:
@@ -70,7 +75,8 @@ class Rung:
 
     def __init__(self, asker: Asker, hop: Hop, question: Question, note: str = "") -> None:
         self._hop = hop
-        self._note = f" ({note})" if note else ""
+        notes = "; ".join(filter(None, (note, "" if hop.verified else UNVERIFIED)))
+        self._note = f" ({notes})" if notes else ""
         self._question = question
         self._protocol = protocol_of(hop)
         self._well_words: tuple[int, bytes, str] | None = None
@@ -85,7 +91,7 @@ class Rung:
                 self.known = Finding(Status.UNKNOWN, Reason.NO_SUCH_ROUTE, f"the {hop.protocol} protocol has no route that tells")
                 return
             self.url = join_url(parse_base_url(hop.base_url), route)
-            self.ask = asker.ask(self.url, own_host=hop.own_host)
+            self.ask = asker.ask(self.url, own_host=hop.own_host, verified=hop.verified)
         except WireError as error:
             self.known = failures.finding(error, self.url)
         except ValueError as error:
@@ -108,6 +114,8 @@ class Rung:
 
     def _meaning(self, answer: Answer) -> Finding:
         """The finding from an answer. One that does not fit the question is Unknown, except for errors that clients would get as well."""
+        if wants_tls(answer):
+            return Finding(Status.UNKNOWN, Reason.TLS_REQUIRED, f"{self.url} answered {answer.status}: it takes HTTPS alone{self._note}")
         reading = self._protocol.read(self._question, answer, self._hop.model_name)
         reason = Reason(reading.reason)
         if reading.verdict is Verdict.YES:
@@ -207,7 +215,7 @@ class Ladder:
         """The hop to start a closer look from: as derived, but at the address that answers."""
         places = (self.derived.base_url, *self.derived.other_urls)
         elsewhere = tuple(url for url in places if url != self.hop.base_url)
-        return replace(self.derived, base_url=self.hop.base_url, other_urls=elsewhere)
+        return replace(self.derived, base_url=self.hop.base_url, verified=self.hop.verified, other_urls=elsewhere)
 
     def wants_look(self, found: Finding, now: float) -> bool:
         """Whether a finding calls for a closer look, and enough time has passed since the last one."""

@@ -191,13 +191,13 @@ class TestAsleep:
         assert any(isinstance(effect, Probe) for effect in effects)
         assert state
         assert state.model_ready is None
-        assert isinstance(state.outcome, Target)
+        target = state.outcome
+        assert isinstance(target, Target)
         for _ in range(5):
-            state, _ = step(state, RoundEnded(state.outcome, ALL_REFUSED, fresh=True), RULES, NOON + timedelta(minutes=5))
+            state, _ = step(state, RoundEnded(target, ALL_REFUSED, fresh=True), RULES, NOON + timedelta(minutes=5))
             assert state
         assert state.model_ready
         assert state.model_ready.reason == Reason.STARTING
-        target = state.outcome
         for _ in range(DEFAULTS.failure_threshold):
             state, _ = step(state, RoundEnded(target, ALL_REFUSED, fresh=True), RULES, NOON + timedelta(minutes=11))
             assert state

@@ -445,6 +445,69 @@ class TestPorts:
         assert hop_of(isvc(predictor=ComponentSpec(server=server))).ready_path == found
 
 
+class TestTLS:
+    """What the container says of TLS, where KServe's address says http."""
+
+    BY_PROBE = Container(ready=ReadyRoute("/ok", 8080, "https"))
+    CERTIFICATE = ("--ssl-certfile=/tls/tls.crt", "--ssl-keyfile", "/tls/tls.key")
+
+    @pytest.mark.parametrize(
+        ("server", "why"),
+        [
+            (BY_PROBE, "spec.predictor: readinessProbe with scheme HTTPS"),
+            (Container(ports=(Port(9000, "web"),), ready=ReadyRoute("/", "web", "https")), "readinessProbe with scheme HTTPS"),
+            (Container(args=CERTIFICATE), "spec.predictor: --ssl-"),
+            (Container(args=("--ssl_certfile", "/tls/tls.pem")), "spec.predictor: --ssl_certfile"),
+            (Container(args=("--ssl-cert-file", "/c", "--ssl-key-file", "/k")), "spec.predictor: --ssl-"),
+            (Container(environment={"NIM_SSL_MODE": "tls"}), "spec.predictor: env NIM_SSL_MODE"),
+            (Container(ports=(Port(8443, "https-api"),)), "spec.predictor: port https-api"),
+        ],
+    )
+    def test_it_is_asked_by_https_at_the_same_port_and_its_origin_is_told(self, server: Container, why: str) -> None:
+        service = isvc(predictor=ComponentSpec(server=server))
+        hop = hop_of(service)
+        assert (hop.base_url, hop.tls_by_spec, hop.verified) == (PREDICTOR.replace("http:", "https:") + ":80", True, True)
+        assert hop.other_urls[0] == PREDICTOR
+        assert why in origin_of("predictor URL", service)
+
+    def test_a_runtimes_flags_count(self) -> None:
+        on = runtime(arguments=self.CERTIFICATE)
+        assert hop_of(isvc(), on).tls_by_spec
+        assert "runtime kserve-server: --ssl-" in origin_of("predictor URL", isvc(), on)
+
+    @pytest.mark.parametrize(
+        "server",
+        [
+            Container(),
+            Container(environment={"NIM_SSL_MODE": "disabled"}),
+            Container(ready=ReadyRoute("/ok", 9090, "https")),
+            Container(args=CERTIFICATE, ready=ReadyRoute("/ok", 8080)),
+            Container(ports=(Port(8080, "http"), Port(8443, "https"))),
+        ],
+        ids=["nothing", "NIM's off", "another port's probe", "the kubelet asks by http", "another port's name"],
+    )
+    def test_it_is_asked_as_kserve_says_where_nothing_speaks_for_tls_at_that_port(self, server: Container) -> None:
+        hop = hop_of(isvc(predictor=ComponentSpec(server=server)))
+        assert (hop.base_url, hop.tls_by_spec) == (PREDICTOR, False)
+
+    def test_an_annotation_a_gateway_another_mode_and_kserves_own_https_are_left_as_they_are(self) -> None:
+        spec = ComponentSpec(server=self.BY_PROBE)
+        for service in (
+            replace(annotated(url="http://x.models.svc"), predictor=spec),
+            isvc(predictor=spec, address_url="", url="http://iris.example.com"),
+            isvc(predictor=spec, mode=DeploymentMode.KNATIVE),
+            isvc(predictor=spec, address_url=PREDICTOR.replace("http:", "https:")),
+        ):
+            assert not hop_of(service).tls_by_spec
+
+    def test_the_containers_own_https_route_can_be_asked_then(self) -> None:
+        assert hop_of(isvc(predictor=ComponentSpec(server=self.BY_PROBE))).ready_path == "/ok"
+
+    def test_a_headless_address_keeps_its_port(self) -> None:
+        service = isvc(address_url=PREDICTOR + ":8080", predictor=ComponentSpec(server=self.BY_PROBE))
+        assert hop_of(service).base_url == PREDICTOR.replace("http:", "https:") + ":8080"
+
+
 class TestOddAddresses:
     @pytest.mark.parametrize("route", ["/v1/models/iris:predict", "/v2/models/iris/infer", "/v2/models/iris/versions/1/infer"])
     def test_an_inference_route_at_the_end_is_no_part_of_the_base(self, route: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from isvcwatch.client.protocols import Answer
-from isvcwatch.client.transport import Phase, TimedOutError, WireError, asks
+from isvcwatch.client.transport import Phase, TimedOutError, TLSError, WireError, asks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from isvcwatch.client.transport import Ask
 
 OK = Answer(200)
+NO_TLS = TLSError("what answers there does not speak TLS", Phase.TLS)
 UNREADY = Answer(503, b'{"error":"Model with name iris is not ready."}')
 
 
@@ -41,7 +42,7 @@ class FakeTransport:
     """Answers at once, or after `takes` seconds; what takes longer than its timeout is timed out.
 
     Attributes:
-        answers: by URL, by path, or "*".
+        answers: by URL, by path, or "*"; at an https URL that is not among them, no TLS is spoken.
         takes: seconds, likewise.
     """
 
@@ -53,10 +54,12 @@ class FakeTransport:
     fresh: list[bool] = field(default_factory=list)
     open: list[FakeExchange] = field(default_factory=list)
     cancelled: int = 0
+    unverified: int = 0
     most_open: int = 0
     endpoints: asks.Endpoints = field(default_factory=asks.Endpoints)
 
-    def ask(self, url: str, *, own_host: bool, method: str = "GET", body: bytes = b"") -> Ask:
+    def ask(self, url: str, *, own_host: bool, method: str = "GET", body: bytes = b"", verified: bool = True) -> Ask:
+        self.unverified += not verified
         return asks.get(url, None, self.endpoints, own_host=own_host, method=method, body=body)
 
     def start(
@@ -78,7 +81,7 @@ class FakeTransport:
         self.open.append(exchange)
         self.most_open = max(self.most_open, len(self.open))
         takes = self._of(self.takes, ask.url, 0.0)
-        came = self._of(self.answers, ask.url, OK)
+        came = self._of(self.answers, ask.url, NO_TLS if ask.url.startswith("https:") else OK)
         if takes >= timeout:
             takes, came = timeout, TimedOutError("no complete answer within the timeout", Phase.ANSWER)
 
@@ -95,6 +98,8 @@ class FakeTransport:
 
     @staticmethod
     def _of(table: dict[str, Any], url: str, otherwise: Any) -> Any:  # noqa: ANN401
+        if url.startswith("https:") and url not in table:
+            return otherwise
         path = "/" + url.split("/", 3)[3]
         return next((table[key] for key in (url, path, "*") if key in table), otherwise)
 

@@ -174,6 +174,9 @@ FAILURES: list[tuple[WireError, Status, Reason]] = [
     (wire.UnreachableError("no route to host", Phase.CONNECT), Status.FALSE, Reason.UNREACHABLE),
     (wire.TimedOutError("", Phase.CONNECT), Status.FALSE, Reason.CONNECTION_TIMED_OUT),
     (wire.TLSError("certificate has expired", Phase.TLS), Status.UNKNOWN, Reason.TLS_FAILED),
+    (wire.UntrustedError("unable to get local issuer certificate", Phase.TLS), Status.UNKNOWN, Reason.TLS_FAILED),
+    (wire.AlertError("tlsv1 alert protocol version", Phase.TLS), Status.UNKNOWN, Reason.TLS_FAILED),
+    (wire.CertificateWantedError("", Phase.ANSWER), Status.UNKNOWN, Reason.MESH_TLS),
     (wire.TimedOutError("", Phase.TLS), Status.FALSE, Reason.TIMED_OUT),
     (wire.TimedOutError("", Phase.ANSWER), Status.FALSE, Reason.TIMED_OUT),
     (wire.LostError("", Phase.ANSWER), Status.FALSE, Reason.CONNECTION_LOST),
@@ -190,7 +193,7 @@ def test_each_failure_of_the_wire_has_its_cause_and_names_what_was_asked(error: 
 
 
 def test_every_failure_of_the_wire_has_a_cause_but_our_own() -> None:
-    assert {*CAUSES, wire.TimedOutError, wire.ExhaustedError} == set(WireError.__subclasses__())
+    assert {*CAUSES, wire.TimedOutError, wire.ExhaustedError} == {*WireError.__subclasses__(), *wire.TLSError.__subclasses__()}
 
 
 @pytest.mark.parametrize(("error", "status", "reason"), [f for f in FAILURES if f[2] in NOTHING_LISTENS])
@@ -204,7 +207,7 @@ async def test_where_nothing_listens_one_request_says_it_all(error: WireError, s
 async def test_a_model_that_does_not_answer_on_a_server_that_does(error: WireError, status: Status, reason: Reason) -> None:
     found, asked = await round_of({MODEL: error, "*": OK})
     assert told(found) == [*WELL[:2], (status, reason)]
-    assert len(asked) == 3
+    assert len(asked) == (5 if reason is Reason.CONNECTION_LOST else 3)  # once by TLS, and once more
 
 
 class TestExplaining:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from isvcwatch.client.transport import ExhaustedError, LostError, RefusedError
+from isvcwatch.client.transport import ExhaustedError, RefusedError, TimedOutError
 from isvcwatch.core.conditions import Status
 from isvcwatch.core.health import Health
 from isvcwatch.probing import scheduler as scheduling_module
@@ -389,10 +389,10 @@ class TestOthers:
         async with stage() as on:
             prepare = on.wire.ask
 
-            def ask(url: str, *, own_host: bool, method: str = "GET", body: bytes = b"") -> Ask:
+            def ask(url: str, *, own_host: bool, method: str = "GET", body: bytes = b"", verified: bool = True) -> Ask:
                 if "crashes" in url:
                     raise RuntimeError("a bug")
-                return prepare(url, own_host=own_host, method=method, body=body)
+                return prepare(url, own_host=own_host, method=method, body=body, verified=verified)
 
             monkeypatch.setattr(on.wire, "ask", ask)
             with capture_logs() as lines:
@@ -529,7 +529,7 @@ class TestOwnTrouble:
         async with stage() as on:
             on.set("a")
             await asyncio.sleep(phase("a") + PERIOD - 0.5)
-            on.answer("a", LostError("closed"), takes=1.0)
+            on.answer("a", TimedOutError("no answer"), takes=1.0)
             await asyncio.sleep(0.8)
             on.scheduler.lateness.tick(now() + 5.0, now())  # as if it had been stopped for so long
             on.scheduler.lateness.last_tick = now()

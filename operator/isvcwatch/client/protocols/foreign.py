@@ -52,6 +52,20 @@ def takes_no_http1(answer: Answer) -> bool:
 _BAD_GATEWAY: Final = 502
 
 
+_BAD_REQUEST: Final = 400
+
+_HTTP_TO_HTTPS: Final = re.compile(
+    rb"client sent an HTTP request to an HTTPS server|plain HTTP request was sent to HTTPS port|speaking plain HTTP to an SSL-enabled",
+    re.IGNORECASE,
+)
+"""What servers answer to plain HTTP at a port for TLS: Go's net/http, nginx and Apache."""
+
+
+def wants_tls(answer: Answer) -> bool:
+    """Whether a server says that its port takes HTTP over TLS alone."""
+    return answer.status == _BAD_REQUEST and _HTTP_TO_HTTPS.search(answer.body[:1024]) is not None
+
+
 def denies_the_model(answer: Answer, model_name: str | None) -> bool:
     """Whether a 404 is about the model by the server's own words; any other 404 only means that the route does not exist.
 

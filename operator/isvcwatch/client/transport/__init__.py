@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from isvcwatch.client.transport.asks import Ask, Endpoint
 from isvcwatch.client.transport.errors import (
+    AlertError,
+    CertificateWantedError,
     CrashedError,
     ExhaustedError,
     InvalidAnswerError,
@@ -16,13 +18,16 @@ from isvcwatch.client.transport.errors import (
     TimedOutError,
     TLSError,
     UnreachableError,
+    UntrustedError,
     WireError,
 )
 from isvcwatch.client.transport.names import Names
 from isvcwatch.client.transport.transport import Exchange, Transport
 
 __all__ = [
+    "AlertError",
     "Ask",
+    "CertificateWantedError",
     "CrashedError",
     "Endpoint",
     "Exchange",
@@ -39,5 +44,6 @@ __all__ = [
     "TimedOutError",
     "Transport",
     "UnreachableError",
+    "UntrustedError",
     "WireError",
 ]

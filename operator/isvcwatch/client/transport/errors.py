@@ -7,6 +7,9 @@ WireError
 ├── RefusedError          nothing listens at the address
 ├── UnreachableError      the network has no route to the address
 ├── TLSError              the TLS handshake failed
+│   ├── UntrustedError          the server's certificate is not trusted, or is for another host
+│   ├── AlertError              the server speaks TLS, and refused the handshake
+│   └── CertificateWantedError  the server wants a certificate of its client
 ├── TimedOutError         the deadline has passed; `phase` says what was under way
 ├── LostError             the connection ended before the answer was complete
 ├── InvalidAnswerError    the answer is not HTTP, or exceeds a limit
@@ -67,6 +70,18 @@ class TLSError(WireError):
     """The TLS handshake failed."""
 
 
+class UntrustedError(TLSError):
+    """The server's certificate is not trusted, or is for another host."""
+
+
+class AlertError(TLSError):
+    """The server speaks TLS, and refused the handshake."""
+
+
+class CertificateWantedError(TLSError):
+    """The server wants a certificate of its client. With TLS 1.3 it says so only in place of an answer."""
+
+
 class TimedOutError(WireError):
     """The deadline has passed."""
 
@@ -91,6 +106,9 @@ EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.E
 """Error numbers of connecting that the server does not cause. EADDRNOTAVAIL means that no local port is left, EAGAIN that a queue in
 the kernel is full."""
 
+DEMANDS: Final = ("ALERT_CERTIFICATE_REQUIRED", "ALERT_BAD_CERTIFICATE")
+"""The ends of OpenSSL's names for alerts by which servers ask for a client's certificate. Go sends the second one with TLS 1.2."""
+
 OUTSTANDING: Final = {
     Phase.NAME: "its name was not looked up in time",
     Phase.CONNECT: "no TCP connection within the timeout",
@@ -109,10 +127,7 @@ def from_connecting(error: Exception, phase: Phase) -> WireError:
     if isinstance(error, WireError):
         return error
     if isinstance(error, ssl.SSLError):
-        said = _words(error)
-        if "wrong version number" in said or "record layer failure" in said:
-            said = f"what answers there does not speak TLS ({said})"
-        return TLSError(said, Phase.TLS)
+        return from_handshake(error, agreed=False)
     if isinstance(error, ConnectionRefusedError):
         return RefusedError("the connection was refused: nothing listens there", Phase.CONNECT)
     if isinstance(error, OSError) and error.errno in EXHAUSTED:
@@ -124,15 +139,39 @@ def from_connecting(error: Exception, phase: Phase) -> WireError:
     return UnreachableError(f"there is no way there: {said}", phase)
 
 
+def from_handshake(error: ssl.SSLError, *, agreed: bool) -> TLSError:
+    """The error for a TLS handshake that failed.
+
+    Args:
+        error: the error of OpenSSL.
+        agreed: whether the server had agreed on a cipher before. If it ends the handshake after that, it wants a certificate of its client:
+            OpenSSL and Envoy tell that by the same alert of TLS 1.2 (`handshake_failure`) as a lack of common ciphers.
+    """
+    said, reason = _words(error), error.reason or ""
+    kind = TLSError
+    if isinstance(error, ssl.SSLCertVerificationError):
+        kind = UntrustedError
+    elif reason.endswith(DEMANDS) or (agreed and reason.endswith("ALERT_HANDSHAKE_FAILURE")):
+        kind = CertificateWantedError
+    elif "_ALERT_" in reason:
+        kind = AlertError
+    elif "wrong version number" in said or "record layer failure" in said:
+        said = f"what answers there does not speak TLS ({said})"
+    found = kind(said, Phase.TLS)
+    found.__cause__ = error
+    return found
+
+
 def too_long(limit: int) -> InvalidAnswerError:
     """The error for a body of more than so many bytes."""
     return InvalidAnswerError(f"its body is longer than {limit // 1024} KiB")
 
 
-def lost(error: Exception) -> LostError:
+def lost(error: Exception) -> LostError | CertificateWantedError:
     """The error for an exception that ended a connection before the answer was complete."""
     if isinstance(error, ssl.SSLError):
-        return LostError(f"TLS failed before the answer was complete: {_words(error)}")
+        kind = CertificateWantedError if (error.reason or "").endswith(DEMANDS) else LostError
+        return kind(f"TLS failed before the answer was complete: {_words(error)}")
     return LostError("the connection was reset before the answer was complete")
 
 

@@ -292,7 +292,7 @@ async def _sent(connection: Connection, limits: Limits, request: httpx.Request) 
 def _translated(error: WireError, request: httpx.Request) -> httpx.TransportError:
     if error.phase is not Phase.ANSWER:
         return httpx.ConnectError(str(error), request=request)
-    if isinstance(error, errors.LostError):
+    if isinstance(error, (errors.LostError, errors.CertificateWantedError)):
         kind = httpx.ReadError if isinstance(error.__cause__, OSError) else httpx.RemoteProtocolError
         return kind(str(error), request=request)
     return httpx.RemoteProtocolError(str(error), request=request)

@@ -8,11 +8,13 @@ buffer of 256 KiB for each.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from isvcwatch.client.transport.connection import Connection
+from isvcwatch.client.transport.errors import from_handshake
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +59,7 @@ class SecureConnection(Connection):
         """Wait until the TLS handshake has ended.
 
         Raises:
-            ssl.SSLError, OSError, EOFError: it failed, or the connection ended before.
+            TLSError, ssl.SSLError, OSError, EOFError: it failed, or the connection ended before.
         """
         if self._shaken is not None:
             await self._shaken
@@ -112,7 +114,7 @@ class SecureConnection(Connection):
             pass
         except ssl.SSLError as error:
             self._incoming.read()
-            self._fail(error)
+            self._fail(from_handshake(error, agreed=self._tls.cipher() is not None))
             self._shake_ended()
         else:
             self._shake_ended()
@@ -164,4 +166,24 @@ class SecureConnection(Connection):
         if self._shaken is not None:
             self._error = exc or EOFError()
             self._shake_ended()
-        super().connection_lost(exc or self._error)
+        elif isinstance(exc, OSError) and self._carried is not None:
+            self._take_alert()
+        super().connection_lost(self._error or exc)
+
+    def _take_alert(self) -> None:
+        """Take an alert that came before a reset: the event loop reads nothing more once it has failed to write.
+
+        A server with TLS 1.3 that wants a client certificate may have reset the connection when the request is sent.
+        """
+        assert self._wire is not None  # noqa: S101 -- the connection was made
+        try:
+            self._incoming.write(os.read(self._wire.get_extra_info("socket").fileno(), RECORD))
+            self._tls.read(LITTLE)
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError as error:
+            self._error = error
+        except OSError:
+            pass
+        self._incoming.read()
+        self._outgoing.read()

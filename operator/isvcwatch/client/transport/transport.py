@@ -226,6 +226,7 @@ class Transport(httpx.AsyncBaseTransport):
         most: int = 0,
     ) -> None:
         self._tls: ssl.SSLContext | Callable[[], ssl.SSLContext] = tls or ssl.create_default_context
+        self._unverifying: ssl.SSLContext | None = None
         self._names = names or Names()
         self._dialer = Dialer(self._names, guard, host_guard, lookup_share)
         self._max_age = max_age
@@ -265,7 +266,16 @@ class Transport(httpx.AsyncBaseTransport):
             self._tls = self._tls()
         return self._tls
 
-    def ask(self, url: str, *, own_host: bool, method: str = "GET", body: bytes = b"", tls: ssl.SSLContext | None = None) -> Ask:
+    @property
+    def unverifying(self) -> ssl.SSLContext:
+        """A TLS context that takes any certificate, for requests that ask for it by `verified=False`. It is made when first needed."""
+        if self._unverifying is None:
+            self._unverifying = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            self._unverifying.check_hostname = False
+            self._unverifying.verify_mode = ssl.CERT_NONE
+        return self._unverifying
+
+    def ask(self, url: str, *, own_host: bool, method: str = "GET", body: bytes = b"", verified: bool = True) -> Ask:
         """Prepare a request once, to be sent many times.
 
         Args:
@@ -273,13 +283,13 @@ class Transport(httpx.AsyncBaseTransport):
             own_host: whether the host is the caller's own; the guards take it into account.
             method: a method that changes nothing on the server.
             body: a JSON body; empty for none.
-            tls: the TLS context for this server; None for the usual one.
+            verified: whether the certificate of an https server must be trusted. A request that is sent to another one must hold no secret.
 
         Raises:
             NameNotFoundError: the URL's host is not ASCII.
         """
-        secure = url.startswith("https:")
-        return asks.get(url, (tls or self.tls) if secure else None, self.endpoints, own_host=own_host, method=method, body=body)
+        tls = (self.tls if verified else self.unverifying) if url.startswith("https:") else None
+        return asks.get(url, tls, self.endpoints, own_host=own_host, method=method, body=body)
 
     def start(
         self,

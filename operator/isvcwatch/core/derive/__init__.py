@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from isvcwatch.core import overrides
 from isvcwatch.core.backing import backing_of
 from isvcwatch.core.conditions import one_line, timestamp
-from isvcwatch.core.derive import address, dialect, naming, patience
+from isvcwatch.core.derive import address, dialect, encryption, naming, patience
 from isvcwatch.core.derive.address import cluster_domain, is_own_host
 from isvcwatch.core.derive.containers import servers
 from isvcwatch.core.derive.naming import Named
@@ -167,8 +167,10 @@ class _Deriving:
         return self.collocated or self.predictor
 
     def _hop(self, component: Component, at: Address, before: Hop | None = None) -> Hop:
-        container = self._exposed(component).container
-        url = self._url(component, at, container)
+        server = self._exposed(component)
+        container = server.container
+        at = self._encrypted(self._at_http_port(at, container), server)
+        url = self._from(f"{component} URL", at.url, at.origin, certain=at.certain)
         spoken = self._protocol(component)
         name = self._model_name(component, before)
         self._check(component, url, container, spoken.protocol)
@@ -183,14 +185,15 @@ class _Deriving:
             name_certain=name.certain,
             address_certain=at.certain,
             other_urls=at.others,
-            ready_path=_ready_path(url, container),
+            tls_by_spec=at.tls_by_spec,
+            ready_path=_ready_path(at, container),
             has_model=self.spec.has_storage or not self.spec.model_format,
             may_sleep=scaled_by_others(self.isvc) and backing_of(service, self.behind) is None,
             service=service,
         )
 
-    def _url(self, component: Component, at: Address, container: Container) -> str:
-        """The component's base URL, with another declared port if the one in the address is for gRPC."""
+    def _at_http_port(self, at: Address, container: Container) -> Address:
+        """The address, with another declared port if its own is for gRPC."""
         try:
             overrides.base_url(at.url)
         except overrides.WrongValueError as error:
@@ -201,8 +204,19 @@ class _Deriving:
         if port is not None and port.is_grpc:
             beside = address.plain_port_beside(at.url, container, self.isvc.mode)
             if beside:
-                return self._from(f"{component} URL", beside, f"{at.origin}, at the declared port that is not gRPC's")
-        return self._from(f"{component} URL", at.url, at.origin, certain=at.certain)
+                return replace(at, url=beside, origin=f"{at.origin}, at the declared port that is not gRPC's")
+        return at
+
+    def _encrypted(self, at: Address, server: Server) -> Address:
+        """The address by https if the server's specification says that it speaks TLS. KServe's Standard mode writes http all the same."""
+        is_kserves = not self.asked.url and is_own_host(at.url, self.isvc.namespace, cluster_domain(self.isvc))
+        if not is_kserves or self.isvc.mode is not DeploymentMode.STANDARD or not at.url.startswith("http:"):
+            return at
+        why = encryption.told_by(server, at.url)
+        if not why:
+            return at
+        origin = f"{at.origin}, by https ({why})"
+        return replace(at, url=address.over_tls(at.url), origin=origin, others=(at.url, *at.others), tls_by_spec=True)
 
     def _check(self, component: Component, url: str, container: Container, protocol: str) -> None:
         """Raise an error for a component that can't be probed, so that nothing is sent to it."""
@@ -263,12 +277,9 @@ class _Deriving:
         return value
 
 
-def _ready_path(url: str, container: Container) -> str:
-    """The path of the container's own readiness route if it is on the URL's port, else an empty text."""
+def _ready_path(at: Address, container: Container) -> str:
+    """The path of the container's own readiness route if it is on the address's port, else an empty text."""
     ready = container.ready
-    if ready is None or ready.scheme != "http":
+    if ready is None or ready.scheme != ("https" if at.tls_by_spec else "http"):
         return ""
-    asked = address.port_asked(url, container)
-    number = next((port.number for port in container.ports if port.name and port.name == ready.port), ready.port)
-    here = asked.number if asked else address.DEFAULT_PORT
-    return ready.path if number == here else ""
+    return ready.path if encryption.is_probed_at(at.url, container) else ""

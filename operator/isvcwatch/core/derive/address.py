@@ -39,12 +39,14 @@ class Address:
         origin: where it was read, or the rule that gave it.
         certain: whether KServe makes a Service of that name.
         others: base URLs to try if nothing answers at the URL.
+        tls_by_spec: whether the URL is https since the container's specification says so.
     """
 
     url: str
     origin: str
     certain: bool = True
     others: tuple[str, ...] = ()
+    tls_by_spec: bool = False
 
 
 def given(isvc: InferenceService, component: Component, container: Container) -> Address | None:
@@ -161,6 +163,15 @@ def _with_port(url: str, port: int) -> str:
     parts = urlsplit(url)
     host = parts.hostname or ""
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}{parts.path}"
+
+
+def over_tls(url: str) -> str:
+    """The URL by https, at the same port."""
+    parts = urlsplit(url)
+    if parts.scheme != "http":
+        return url
+    port = "" if parts.port else f":{PLAIN_PORT}"
+    return f"https://{parts.netloc}{port}{parts.path}"
 
 
 def cluster_domain(isvc: InferenceService) -> str:

@@ -16,7 +16,8 @@ import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isvcwatch.client.transport import LostError, Transport
+from isvcwatch.client.protocols import Answer
+from isvcwatch.client.transport import AlertError, CertificateWantedError, LostError, TLSError, Transport, UntrustedError
 from isvcwatch.client.transport.asks import Endpoint
 from isvcwatch.client.transport.secure import SecureConnection
 from tests.unit.client.transport.fakes import Owner, Wire
@@ -24,7 +25,6 @@ from tests.unit.client.transport.fakes import Owner, Wire
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
-    from isvcwatch.client.protocols import Answer
     from isvcwatch.client.transport.errors import WireError
     from isvcwatch.client.transport.parser import AnswerParser
 
@@ -186,7 +186,7 @@ async def test_a_handshake_that_fails_leaves_nothing_to_the_next_connection() ->
     refused = SecureConnection(Endpoint("localhost", 443, context, own_host=True), owner, context)
     refused.connection_made(cast("asyncio.Transport", Wire()))
     refused.data_received(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 9)
-    with pytest.raises(ssl.SSLError):
+    with pytest.raises(TLSError, match="does not speak TLS"):
         await refused.secured()
     assert owner.pipes.incoming.pending == owner.pipes.outgoing.pending == 0
     connection, *_ = connected(ssl.TLSVersion.TLSv1_3, [10_000], owner)
@@ -376,6 +376,36 @@ async def test_a_server_that_wants_a_certificate_says_so() -> None:
     """With TLS 1.3 it does so after the handshake, in place of an answer."""
     async with openssl_server("-tls1_3", "-Verify", "1") as (port, _):
         transport = Transport(tls=trusting())
-        with pytest.raises(LostError, match="certificate required"):
+        with pytest.raises(CertificateWantedError, match="certificate required"):
             await transport.get(f"https://localhost:{port}/", 5)
+        await transport.aclose()
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        (("-tls1_2", "-Verify", "1"), CertificateWantedError),
+        (("-tls1_2", "-cipher", "AES256-SHA"), AlertError),
+        (("-tls1_1", "-cipher", "ALL:@SECLEVEL=0"), AlertError),
+    ],
+)
+async def test_an_alert_in_the_handshake_tells_a_wanted_certificate_from_other_refusals(
+    options: tuple[str, ...], kind: type[TLSError]
+) -> None:
+    async with openssl_server(*options) as (port, _):
+        transport = Transport(tls=trusting())
+        with pytest.raises(TLSError) as raised:
+            await transport.get(f"https://localhost:{port}/", 5)
+        await transport.aclose()
+    assert type(raised.value) is kind
+
+
+async def test_a_request_may_take_any_certificate_and_all_others_do_not() -> None:
+    async with openssl_server("-tls1_3", "-www") as (port, _):
+        transport = Transport()
+        url = f"https://localhost:{port}/"
+        for verified, outcome in ((True, UntrustedError), (False, Answer), (True, UntrustedError)):
+            came: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+            transport.start(transport.ask(url, own_host=True, verified=verified), 5, came.set_result)
+            assert type(await came) is outcome
         await transport.aclose()
