@@ -18,7 +18,7 @@ from bench.figures.large import large
 from bench.figures.operator import operator
 from bench.figures.probe import probe
 from bench.figures.tls import tls
-from bench.figures.verdicts import verdicts
+from bench.figures.verdicts import killed, verdicts
 from bench.fleet.fleet import Fleet, open_files
 from bench.part import PartError
 from bench.report import circumstances, renew, table, write_document
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
 SERVERS = 50_000
-NAMES = "contest, probe, tls, connections, client, growth, hanging, large, verdicts, operator"
+NAMES = "contest, probe, tls, connections, client, growth, hanging, large, verdicts, killed, operator"
 
 
 def questions(run: Run, only: Collection[str] = ()) -> dict[str, Callable[[], None]]:
@@ -53,6 +53,7 @@ def questions(run: Run, only: Collection[str] = ()) -> dict[str, Callable[[], No
         "fleet_tls": partial(fleet_tls, run),
         "large": partial(large, run),
         "verdicts": partial(verdicts, run),
+        "killed": partial(killed, run),
         "operator": partial(operator, run),
     }
 

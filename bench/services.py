@@ -10,6 +10,7 @@ import aiohttp
 
 from rig import kserve_status, kubeconfig
 from rig.cluster import ISVC
+from rig.endpoints import endpoint_slice
 from rig.process import RigError
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from bench.fleet.fleet import Model
     from rig.kserve_status import Manifest
+
+SLICES: Final = "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices"
 
 AT_ONCE: Final = 32
 """Requests under way at once: enough to keep the API server busy."""
@@ -53,7 +56,7 @@ def services(models: Sequence[Model]) -> list[Service]:
 
 
 def create(config: Path, wanted: Sequence[Service], ours: Sequence[dict[str, str]] = ()) -> None:
-    """Create the services with their statuses, many at once."""
+    """Create the services with their statuses and their Services' slices, many at once."""
     asyncio.run(_create(config, wanted, ours))
 
 
@@ -68,6 +71,7 @@ async def _create(config: Path, wanted: Sequence[Service], ours: Sequence[dict[s
                 path = ISVC.format(service.namespace)
                 made = await _sent(session, "POST", path, service.manifest())
                 await _sent(session, "PUT", f"{path}/{service.name}/status", {**made, "status": service.status(ours)})
+                await _sent(session, "POST", SLICES.format(service.namespace), endpoint_slice(service.name, service.namespace, True))
 
         async with asyncio.TaskGroup() as group:
             for _ in range(AT_ONCE):

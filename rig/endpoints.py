@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rig.cluster import Cluster
     from rig.kserve_status import Manifest
 
 OWNER = "serving.kserve.io/inferenceservice"
@@ -50,8 +49,3 @@ def endpoint_slice(
             for number, is_ready in enumerate(ready)
         ],
     }
-
-
-def write(cluster: Cluster, manifest: Manifest) -> None:
-    """Create or replace a slice."""
-    cluster.apply(manifest)

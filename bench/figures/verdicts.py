@@ -30,6 +30,31 @@ PERIOD, EDGE, TIMEOUT = 10.0, 1.0, 2.0
 BOUND: Final = PERIOD + 3 * EDGE + TIMEOUT
 
 
+def killed(run: Run) -> None:
+    """`time_to_verdict` of servers that are killed, where Kubernetes says of each endpoint that it is no longer ready."""
+    models = run.fleet.models(TARGETS + 1)[1:]
+    turned: dict[str, float] = {}
+    servers: list[int] = []
+    chance = random.Random()  # noqa: S311
+    with engine(run.fleet, models, endpoints=True) as part:
+        settle(part, PERIOD + PATIENCE)
+        say(f"killing {TURNED} of {TARGETS:,} servers")
+        for model in chance.sample(models, TURNED):
+            servers.append(model.server)
+            turned[model.uid] = run.fleet.turn(Kind.REFUSING, [model.server])[model.server]
+            part.ask(do="count", killed=[model.uid])
+            time.sleep(chance.uniform(0, 2 * OVER / TURNED))
+        time.sleep(BOUND + 1)
+        falls = part.ask(do="mark", falls=True)["falls"]
+    run.fleet.turn(Kind.HEALTHY, servers)
+    taken = sorted(falls[uid] - at for uid, at in turned.items() if uid in falls)
+    never = TURNED - len(taken)
+    how = f"p99 of {len(taken)}; median {statistics.median(taken):.1f}; endpoints are said not to be ready after 1.5 s"
+    missing = f"; {never} without a verdict after {BOUND + 1:g} s" if never else ""
+    value = float("inf") if never else statistics.quantiles(taken, n=100)[98]
+    run.add(goal("time_to_verdict", "killed, endpoints known", value, "s", 5.0, how + missing))
+
+
 def verdicts(run: Run, first: Callable[[], None] = lambda: None, then: Callable[[], None] = lambda: None) -> None:
     """`time_to_verdict`: with nothing but defaults, targets turned at random moments; the slowest verdict counts.
 

@@ -1,6 +1,7 @@
 """Our engine, whole: it derives, schedules, asks, decides and counts. In place of the cluster stands what echoes each write at once.
 
-Settings: `{"models": [...], "period": 10, "certificate": "", "max_age": null}`; whatever is not given is as by default.
+Settings: `{"models": [...], "period": 10, "certificate": "", "max_age": null, "endpoints": false}`; whatever is not given is as by default.
+With `endpoints`, each model has a Service of its own, whose endpoint is said to be no longer ready `NOTICED` seconds after it was killed.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from array import array
 from dataclasses import asdict, replace
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from bench.lines import answer, say, settings
 from bench.subjects.asking import percentile, process_mark
 from isvcwatch import process
 from isvcwatch.client.transport.transport import MAX_AGE
+from isvcwatch.core.backing import Backing
 from isvcwatch.core.conditions import ConditionType, Status
-from isvcwatch.core.objects import ComponentSpec, InferenceService
+from isvcwatch.core.objects import ComponentSpec, DeploymentMode, InferenceService, Replica
 from isvcwatch.core.policy import ProbePolicy
 from isvcwatch.core.reasons import Reason
 from isvcwatch.core.step import Gone, Seen, Told
@@ -33,6 +36,11 @@ if TYPE_CHECKING:
     from isvcwatch.telemetry.metrics import Metrics
 
 LOOPBACK = ip_network("127.0.0.0/8")
+
+NOTICED = 1.5
+"""Seconds from a container's end until its endpoint is said not to be ready: the kubelet looks each second, and two writes follow."""
+
+DOMAIN = ".bench.svc.cluster.local"
 
 
 def service(model: dict[str, Any]) -> InferenceService:
@@ -49,6 +57,19 @@ def service(model: dict[str, Any]) -> InferenceService:
     )
 
 
+def with_endpoint(model: dict[str, Any]) -> Seen:
+    """The sight of the service, with an address that names its Service, and with the endpoint behind that."""
+    parts = urlsplit(model["base_url"])
+    name = f"at-{(parts.hostname or '').replace('.', '-')}"
+    isvc = replace(service(model), address_url=f"http://{name}{DOMAIN}:{parts.port}", mode=DeploymentMode.STANDARD)
+    return Seen(isvc, None, (Backing(name, (Replica(parts.hostname or "", "pod", "node"),)),))
+
+
+def look_up(host: str) -> list[str]:
+    """The address that a Service's name holds."""
+    return [host.removesuffix(DOMAIN).removeprefix("at-").replace("-", ".")]
+
+
 class Echo:
     """Stands for the API server: what is to be written is on the object at once, and heard of as changed.
 
@@ -56,6 +77,7 @@ class Echo:
         engine: whose writes they are; set once it is made.
         first_verdicts: services that have a verdict.
         complete: when the last of them got its first, by the machine's monotonic clock; None before.
+        behind: what stands behind each service, by its UID, where that is known.
         falls: when a service was first said to be not ready after it was, by its UID, on the same clock.
     """
 
@@ -65,6 +87,7 @@ class Echo:
         self._services = services
         self.first_verdicts: set[str] = set()
         self.complete: float | None = None
+        self.behind: dict[str, tuple[Backing, ...]] = {}
         self.falls: dict[str, float] = {}
 
     def forget(self, uid: str) -> None:
@@ -85,7 +108,19 @@ class Echo:
         said = {c.type: c for c in (*(isvc.conditions or ()), *decision.conditions) if c is not None}
         version = str(int(isvc.resource_version) + 1)
         self.engine.fleet.feed(uid, Told(decision))
-        self.engine.fleet.feed(uid, Seen(replace(isvc, conditions=tuple(said.values()), resource_version=version)))
+        after = replace(isvc, conditions=tuple(said.values()), resource_version=version)
+        self.engine.fleet.feed(uid, Seen(after, None, self.behind.get(uid, ())))
+
+    def see(self, seen: Seen) -> None:
+        """A service is seen with what stands behind it."""
+        self.behind[seen.isvc.uid] = seen.behind
+        self.engine.fleet.feed(seen.isvc.uid, seen)
+
+    def lose(self, uid: str) -> None:
+        """The endpoints of a service are no longer ready."""
+        state = next(state for state in self.engine.fleet if state.isvc.uid == uid)
+        lost = tuple(Backing(b.service, tuple(replace(e, ready=False, serving=False) for e in b.endpoints)) for b in state.behind)
+        self.see(Seen(state.isvc, None, lost))
 
     def _note(self, uid: str, decision: Decision, asked: float) -> None:
         model = next((c for c in decision.conditions if c.type == ConditionType.MODEL_READY), None)
@@ -157,8 +192,10 @@ async def main() -> None:
     )
     counting = Counting(engine.metrics)
     began = time.monotonic()
+    if given.get("endpoints"):
+        engine._transport._names._lookup = look_up  # noqa: SLF001 -- in place of a cluster's DNS
     for model in given["models"]:
-        engine.fleet.feed(model["uid"], Seen(service(model)))
+        echo.see(with_endpoint(model) if given.get("endpoints") else Seen(service(model)))
     running = asyncio.ensure_future(engine.run())
 
     async def do(asked: dict[str, Any]) -> dict[str, Any]:
@@ -167,6 +204,8 @@ async def main() -> None:
             echo.forget(uid)
         for model in asked.get("set", ()):
             engine.fleet.feed(model["uid"], Seen(service(model)))
+        for uid in asked.get("killed", ()):
+            asyncio.get_running_loop().call_later(NOTICED, echo.lose, uid)
         if running.done():
             running.result()
         if asked["do"] == "count":  # quick enough to be asked all the time, while a mark looks through all open files

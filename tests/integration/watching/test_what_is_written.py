@@ -39,6 +39,9 @@ NEEDED = {
     ("watch", "servingruntimes", ""),
     ("list", "clusterservingruntimes", ""),
     ("watch", "clusterservingruntimes", ""),
+    ("list", "endpointslices", ""),
+    ("watch", "endpointslices", ""),
+    ("get", "namespaces", ""),
     ("create", "events", ""),
 }
 NOT_READY = answer(503, b'{"error":"Model m is not ready."}')
