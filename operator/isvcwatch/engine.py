@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final
 from isvcwatch.client.transport import Transport
 from isvcwatch.client.transport.transport import MAX_AGE
 from isvcwatch.core.gate import SHARE, Gate
-from isvcwatch.core.step import RoundEnded, Rules
+from isvcwatch.core.step import RoundEnded, Rules, Surveyed
 from isvcwatch.fleet import Fleet
 from isvcwatch.probing.garbage import Garbage
 from isvcwatch.probing.prober import Prober
 from isvcwatch.probing.scheduler import Scheduler
+from isvcwatch.probing.surveyor import PERIOD, Surveyor
 from isvcwatch.telemetry.edges import log_edge
 from isvcwatch.telemetry.metrics import EngineNumbers, Metrics, ModelSample
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from isvcwatch.core.edges import Edge
-    from isvcwatch.core.health import Health, Round
+    from isvcwatch.core.health import Finding, Health, Round
     from isvcwatch.core.policy import ProbePolicy
     from isvcwatch.core.targets import Target
     from isvcwatch.probing.addresses import AddressPolicy
@@ -51,6 +52,7 @@ class Engine:
         check_network: has the watcher check its own network.
         subscribers: take every edge, beside the log and the metrics.
         clock: the time of day.
+        survey_period: seconds between two surveys of a service's replicas.
 
     Attributes:
         fleet: holds every service's state, takes what happens to it, and knows what to write about it.
@@ -71,6 +73,7 @@ class Engine:
         check_network: Callable[[], None] = lambda: None,
         subscribers: Sequence[Callable[[Edge], None]] = (),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        survey_period: float = PERIOD,
     ) -> None:
         self._transport = Transport(
             guard=addresses.objection,
@@ -81,7 +84,9 @@ class Engine:
             lookup_share=LOOKUP_SHARE,
         )
         self.metrics = Metrics(self._samples, self._counts, self._numbers)
-        self.scheduler = Scheduler(Prober(self._transport, self.metrics), self._judge, self.metrics)
+        prober = Prober(self._transport, self.metrics)
+        self.scheduler = Scheduler(prober, self._judge, self.metrics)
+        self._surveyor = Surveyor(prober, self.scheduler.plan, self._judge_replicas, self.scheduler.lateness, survey_period)
         self.fleet = Fleet(
             Rules(policy, omit_unknown),
             self.scheduler,
@@ -90,6 +95,7 @@ class Engine:
             (log_edge, self.metrics.edge, *subscribers),
             check_network=check_network,
             gate=Gate(doubt_share),
+            surveys=self._surveyor,
         )
         self._garbage = Garbage(lambda: self.scheduler.in_flight)
 
@@ -107,11 +113,15 @@ class Engine:
 
     async def aclose(self) -> None:
         """Close the connections; after `run` has ended."""
+        self._surveyor.close()
         await self._transport.aclose()
 
     def _judge(self, target: Target, found: Round, fresh: bool) -> Health | None:
         self.fleet.feed(target.uid, RoundEnded(target, found, fresh=fresh))
         return self.fleet.health(target)
+
+    def _judge_replicas(self, target: Target, found: Mapping[str, Finding]) -> None:
+        self.fleet.feed(target.uid, Surveyed(target, found))
 
     def _counts(self) -> Mapping[str, int]:
         return self.fleet.counts()
@@ -119,7 +129,8 @@ class Engine:
     def _samples(self) -> Iterable[ModelSample]:
         for state in self.fleet:
             if verdict := state.model_ready:
-                yield ModelSample(state.isvc.namespace, state.isvc.name, verdict.status, verdict.reason)
+                rounds, failed = self.scheduler.rounds(state.isvc.uid)
+                yield ModelSample(state.isvc.namespace, state.isvc.name, verdict.status, verdict.reason, rounds, failed)
 
     def _numbers(self) -> EngineNumbers:
         return EngineNumbers(

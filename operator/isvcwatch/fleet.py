@@ -17,7 +17,7 @@ from isvcwatch.core.gate import NAMELESS, Gate, NamesGate, is_silence
 from isvcwatch.core.health import Finding
 from isvcwatch.core.paths import Path, Paths, is_answer, is_mute
 from isvcwatch.core.reasons import CUT, Reason
-from isvcwatch.core.step import AskAnew, NamespaceEnds, Probe, Rest, RoundEnded, Say, State, decision, step
+from isvcwatch.core.step import AskAnew, AskReplicas, NamespaceEnds, Probe, Rest, RoundEnded, Say, State, decision, step
 from isvcwatch.core.targets import Misconfigured, Skipped, Target
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from isvcwatch.core.decide import Decision
     from isvcwatch.core.health import Health
     from isvcwatch.core.objects import InferenceService
+    from isvcwatch.core.replicas import Survey
     from isvcwatch.core.step import Effect, Input, Rules
 
 KINDS: Final = {Target: "probed", Skipped: "skipped", Misconfigured: "misconfigured"}
@@ -51,6 +52,16 @@ class Schedule(Protocol):
     """Whether targets keep to their usual period while a verdict is pending, since the gate holds verdicts back."""
 
 
+class Surveys(Protocol):
+    """Asks each replica of the services that it holds."""
+
+    def set(self, survey: Survey, within: float | None = None) -> None:
+        """Ask these replicas from now on, for the first time within so many seconds; None for when it is their turn."""
+
+    def remove(self, uid: str) -> None:
+        """Ask the replicas of this service no longer."""
+
+
 class Fleet:
     """Passes what happens to a service to `core.step`, and carries out the effects.
 
@@ -63,6 +74,7 @@ class Fleet:
         seconds: a clock that only goes forward.
         check_network: has the watcher check its own network; called when a model that was ready gives no answer.
         gate: holds accusations while the watcher doubts itself.
+        surveys: asks the replicas of services that have several; None to ask none.
     """
 
     def __init__(
@@ -75,6 +87,7 @@ class Fleet:
         seconds: Callable[[], float] = time.monotonic,
         check_network: Callable[[], None] = lambda: None,
         gate: Gate | None = None,
+        surveys: Surveys | None = None,
     ) -> None:
         self._rules = rules
         self._schedule = schedule
@@ -84,6 +97,7 @@ class Fleet:
         self._seconds = seconds
         self._check_network = check_network
         self._gate = gate or Gate()
+        self._surveys = surveys
         self._names = NamesGate()
         self._paths = Paths()
         self._doubt_told = False
@@ -172,8 +186,11 @@ class Fleet:
                 self._schedule.set(target, delay, soon=soon)
             case AskAnew(hurried):
                 self._schedule.ask_anew(uid, hurried=hurried)
+            case AskReplicas(survey, within):
+                self._ask_replicas(uid, survey, within)
             case Rest():
                 self._schedule.remove(uid)
+                self._ask_replicas(uid, None, None)
             case Say():
                 self._say(uid)
             case Turned(isvc, ConditionType.MODEL_READY, _, Finding(reason=Reason() as reason)) if reason in CUT:
@@ -182,6 +199,14 @@ class Fleet:
                     self.publish(PathTurned(isvc.namespace, reason))
             case edge:
                 self.publish(edge)
+
+    def _ask_replicas(self, uid: str, survey: Survey | None, within: float | None) -> None:
+        if self._surveys is None:
+            return
+        if survey is None:
+            self._surveys.remove(uid)
+        else:
+            self._surveys.set(survey, within)
 
     def publish(self, edge: Edge) -> None:
         """Pass an edge to all subscribers."""

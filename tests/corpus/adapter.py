@@ -118,8 +118,17 @@ class TheirNetwork:
         self._ask = ask
         self.asked: list[tuple[str, str]] = []
 
-    def ask(self, url: str, *, own_host: bool, method: str = "GET", body: bytes = b"", verified: bool = True) -> Ask:
-        del verified
+    def ask(
+        self,
+        url: str,
+        *,
+        own_host: bool,
+        method: str = "GET",
+        body: bytes = b"",
+        verified: bool = True,
+        at: tuple[str, int] | None = None,
+    ) -> Ask:
+        del verified, at
         return asks.get(url, None, asks.Endpoints(), own_host=own_host, method=method, body=body)
 
     def start(self, ask: Ask, timeout: float, done: Callable[[Answer | WireError], None], **_: object) -> asyncio.Handle:

@@ -23,16 +23,22 @@ class Backing:
     Attributes:
         service: the name of the Service.
         endpoints: the endpoints, in order of their pods' names.
+        ports: the numbers of the pods' ports that the Service leads to.
     """
 
     service: str
     endpoints: tuple[Replica, ...] = ()
+    ports: tuple[int, ...] = ()
 
     @property
     def serving(self) -> int:
         """How many endpoints traffic is sent to: those that are ready; else, as kube-proxy does, those that still serve while they end."""
         ready = sum(endpoint.ready for endpoint in self.endpoints)
         return ready or sum(endpoint.serving for endpoint in self.endpoints)
+
+    def port(self, declared: int) -> int:
+        """The pods' port that the Service leads to: its only one, else the one that the container declares; 0 if that is not known."""
+        return self.ports[0] if len(self.ports) == 1 else declared if declared in self.ports else 0
 
     @property
     def is_leaving(self) -> bool:
@@ -43,11 +49,16 @@ class Backing:
 def backings(slices: Iterable[EndpointSlice]) -> tuple[Backing, ...]:
     """The backing of each Service that has a slice. A Service without one proves nothing, since it may be that nobody makes slices."""
     found: dict[str, dict[str, Replica]] = {}
+    ports: dict[str, set[int]] = {}
     for each in slices:
         known = found.setdefault(each.service, {})
+        ports.setdefault(each.service, set()).update(each.ports)
         for endpoint in each.endpoints:
-            known[endpoint.pod or endpoint.address] = endpoint
-    return tuple(Backing(service, tuple(known[pod] for pod in sorted(known))) for service, known in sorted(found.items()))
+            known.setdefault(endpoint.pod or endpoint.address, endpoint)
+    return tuple(
+        Backing(service, tuple(known[pod] for pod in sorted(known)), tuple(sorted(ports[service])))
+        for service, known in sorted(found.items())
+    )
 
 
 def backing_of(service: str, behind: Iterable[Backing]) -> Backing | None:

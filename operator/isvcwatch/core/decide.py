@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from isvcwatch.core.conditions import SEVERITY, Condition, ConditionType, Status, is_timestamp, one_line
 from isvcwatch.core.health import STARTING, Finding, Health
-from isvcwatch.core.reasons import QUIET, EventReason
+from isvcwatch.core.reasons import QUIET, EventReason, Reason
 
 if TYPE_CHECKING:
     from isvcwatch.core.objects import InferenceService
@@ -40,11 +40,13 @@ class Record:
     Attributes:
         health: verdicts and streaks.
         announced: the ModelReady status that was last announced to people; None if none was announced yet.
+        split: whether it was announced last that some replicas fail while others serve.
         unsure: whether that Event may be missing, so that it is recorded again; since its name stays the same, no second one comes of it.
     """
 
     health: Health
     announced: Status | None = None
+    split: bool = False
     unsure: bool = False
 
 
@@ -95,7 +97,8 @@ def seed(isvc: InferenceService, now: str) -> Record:
     # The previous process may have ended after it wrote the condition and before it recorded the Event. The Event of a True is not recorded
     # again, since the status before it is not known: it may have been the first verdict, which needs no Event.
     again = model is not None and told is not None and told.status is not Status.TRUE and _is_recent(model.last_transition_time, now)
-    return Record(Health.seeded(verdicts), told.status if told else None, again)
+    split = told is not None and told.reason == Reason.SOME_REPLICAS_FAIL
+    return Record(Health.seeded(verdicts), told.status if told else None, split, again)
 
 
 def decide(record: Record, isvc: InferenceService, now: str, *, omit_unknown: bool = False, note: str = "") -> Decision:
@@ -122,7 +125,7 @@ def decide(record: Record, isvc: InferenceService, now: str, *, omit_unknown: bo
     # A condition that is left off the object has no time. An empty time gives its first Event the same name in every process.
     since = model.last_transition_time if model else "" if omitted and record.announced is None else now
     removed = tuple(kind for kind in ConditionType if kind in omitted and isvc.condition(kind) is not None)
-    return Decision(conditions, _notice(record, since), removed)
+    return Decision(conditions, _notice(record, since, now), removed)
 
 
 def unsay(isvc: InferenceService) -> Decision:
@@ -130,9 +133,9 @@ def unsay(isvc: InferenceService) -> Decision:
     return Decision(removed=tuple(kind for kind in ConditionType if isvc.condition(kind) is not None))
 
 
-def told(record: Record, status: Status) -> Record:
-    """The record after the model's status was announced to people."""
-    return Record(record.health, status)
+def told(record: Record, status: Status, *, split: bool = False) -> Record:
+    """The record after the model's status was announced to people, and whether replicas disagree."""
+    return Record(record.health, status, split)
 
 
 def _wanted(kind: ConditionType, verdict: Finding, isvc: InferenceService, now: str) -> Condition | None:
@@ -167,10 +170,20 @@ def _is_recent(since: str, now: str) -> bool:
     return abs(datetime.fromisoformat(now) - datetime.fromisoformat(since)) < RECENT
 
 
-def _notice(record: Record, since: str) -> Notice | None:
-    """The Event for a change of ModelReady. A start and a first True have none: a model recovers only from a status that was announced."""
+def _notice(record: Record, since: str, now: str) -> Notice | None:
+    """The Event for a change of ModelReady, or of whether its replicas agree while it is True.
+
+    A start and a first True have none: a model recovers only from a status that was announced.
+    """
     verdict = record.health.model_ready.verdict
-    if verdict is None or verdict.reason in QUIET or (verdict.status == record.announced and not record.unsure):
+    if verdict is None or verdict.reason in QUIET:
+        return None
+    if verdict.status is Status.TRUE and record.announced in {Status.TRUE, None}:
+        split = verdict.reason == Reason.SOME_REPLICAS_FAIL
+        if split is not record.split:
+            reason = EventReason.SOME_REPLICAS_FAIL if split else EventReason.ALL_REPLICAS_SERVE
+            return Notice(reason, verdict.status, verdict.reason, verdict.message, now)
+    if verdict.status == record.announced and not record.unsure:
         return None
     if verdict.status is Status.TRUE:
         return Notice(EventReason.MODEL_RECOVERED, verdict.status, verdict.reason, verdict.message, since) if record.announced else None

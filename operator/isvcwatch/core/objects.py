@@ -176,12 +176,14 @@ class EndpointSlice:
         owner: the name of the InferenceService, by KServe's label on the Service, which is copied to the slice.
         service: the name of the Service.
         endpoints: the endpoints; a slice without any shows that the Service's selector finds no pod.
+        ports: the numbers of the pods' ports that the Service leads to.
     """
 
     namespace: str
     owner: str
     service: str
     endpoints: tuple[Replica, ...] = ()
+    ports: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@
 | `Seen`       | derives what is done about the service; a new target is judged afresh, and the old conditions stay until then |
 | `RoundEnded` | updates the service's health, unless its target has changed since the round began |
 | `Told`       | remembers which status of the model was announced |
+| `Surveyed`   | updates what is known of the service's replicas; those that disagree are one steady verdict |
 | `NamespaceEnds` | leaves the service alone until it is gone: its pods are, or will be |
 | `Gone`       | forgets the service |
 
@@ -25,20 +26,20 @@ from isvcwatch.core.conditions import Status, timestamp
 from isvcwatch.core.decide import Decision, Record, decide, seed, told, unsay
 from isvcwatch.core.derive import derive, patience
 from isvcwatch.core.edges import Edge, Placed, Turned
-from isvcwatch.core.health import Finding, Health
+from isvcwatch.core.health import Finding, Health, Round, Tracker
 from isvcwatch.core.objects import DeploymentMode
 from isvcwatch.core.paths import Path, is_mute
 from isvcwatch.core.reasons import QUIET, Reason
+from isvcwatch.core.replicas import Replicas, Survey, survey_of
 from isvcwatch.core.rollout import Former, reached, stable
 from isvcwatch.core.targets import Misconfigured, Outcome, Skipped, Target
 from isvcwatch.core.witness import weigh
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from isvcwatch.core.backing import Backing
-    from isvcwatch.core.health import Round
     from isvcwatch.core.objects import InferenceService, Runtime
     from isvcwatch.core.policy import ProbePolicy
 
@@ -71,6 +72,8 @@ class State:
         starts_until: until when it may still be starting; None if it has no such time.
         note: what of it is not asked, or gets no traffic, for messages.
         woke: when it was last found awake after a sleep; None if it never slept.
+        survey: whom of its replicas to ask; None if there are not several.
+        replicas: what is known of them; None before the first survey.
     """
 
     isvc: InferenceService
@@ -83,6 +86,8 @@ class State:
     starts_until: datetime | None = None
     note: str = ""
     woke: datetime | None = None
+    survey: Survey | None = None
+    replicas: Replicas | None = None
 
     @property
     def model_ready(self) -> Finding | None:
@@ -134,11 +139,24 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class Surveyed:
+    """Each replica of a service has been asked.
+
+    Attributes:
+        target: the same object that the survey was made of; a survey of any other object belongs to an outdated target.
+        found: the finding about each replica, by its pod's name.
+    """
+
+    target: Target
+    found: Mapping[str, Finding]
+
+
+@dataclass(frozen=True, slots=True)
 class NamespaceEnds:
     """The service's namespace is being deleted."""
 
 
-Input: TypeAlias = Seen | Gone | RoundEnded | Told | NamespaceEnds
+Input: TypeAlias = Seen | Gone | RoundEnded | Surveyed | Told | NamespaceEnds
 
 
 # Effects.
@@ -165,6 +183,19 @@ class AskAnew:
 
 
 @dataclass(frozen=True, slots=True)
+class AskReplicas:
+    """Ask each replica by itself from now on.
+
+    Attributes:
+        survey: whom to ask; None to ask none.
+        within: seconds in which the first of these surveys is to start; None for when it is its turn.
+    """
+
+    survey: Survey | None
+    within: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Rest:
     """Stop probing the service."""
 
@@ -174,9 +205,15 @@ class Say:
     """Write about the service soon, since its object does not show the current verdicts; `decision` then says what to write."""
 
 
-Effect: TypeAlias = Probe | AskAnew | Rest | Say | Edge
+Effect: TypeAlias = Probe | AskAnew | AskReplicas | Rest | Say | Edge
 
 NOTHING: Final[tuple[Effect, ...]] = ()
+
+AT_ONCE: Final = 0.1
+"""Seconds in which replicas are asked once one of them has failed."""
+
+CONFIRMED: Final = 2.0
+"""Seconds until what a survey has found is confirmed by another."""
 
 WAKES: Final = timedelta(seconds=patience.DEFAULT)
 """How long a service may take to start that was scaled to zero."""
@@ -198,6 +235,8 @@ def step(state: State | None, happened: Input, rules: Rules, now: datetime) -> t
             return _seen(state, happened, rules, now)
         case Told(decision):
             return _told(state, decision), NOTHING
+        case Surveyed():
+            return _surveyed(state, happened, rules, now)
         case NamespaceEnds():
             return _namespace_ends(state)
         case Gone():
@@ -224,18 +263,72 @@ def _round_ended(state: State | None, ended: RoundEnded, rules: Rules, now: date
             state = replace(state, former=None)
         elif not former.may_serve(state.isvc, now):
             return _without_former(state, record, target, now)
-    found = weigh(ended.found, target, lack, ended.path, fresh=ended.fresh)
+    found = _allowed(state, record, ended, lack)
     if found is None:
         return state, NOTHING
     starts = _starts(state, record, found, now)
     health = _after(record.health, found.of_start() if starts else found, lack, target)
-    held = ended.doubted or (ended.path is Path.ASKING and is_mute(found.model_ready) and not starts)
-    if health is record.health or (held and health.model_ready.verdict is not record.health.model_ready.verdict):
+    if health is record.health or (
+        health.model_ready.verdict is not record.health.model_ready.verdict and not starts and _is_held(state, ended, found)
+    ):
         return state, NOTHING
     after = replace(state, record=replace(record, health=health))
+    effects = _survey_of_a_fall(state, record, found)
     if health.same_verdicts(record.health):
-        return after, NOTHING
-    return _say(after, tuple(_turns(state.isvc, record.health, health)), rules, now)
+        return after, effects
+    return _say(after, (*effects, *_turns(state.isvc, record.health, health)), rules, now)
+
+
+def _allowed(state: State, record: Record, ended: RoundEnded, lack: Finding | None) -> Round | None:
+    """The round as it counts by all evidence; None if nothing follows from it yet."""
+    found = weigh(ended.found, ended.target, lack, ended.path, fresh=ended.fresh)
+    if found is None or lack is not None or state.survey is None:
+        return found
+    return None if _waits_for_survey(state, record) else _by_replicas(found, state.replicas)
+
+
+def _is_held(state: State, ended: RoundEnded, found: Round) -> bool:
+    """Whether a verdict must not change yet: the watcher doubts itself, asks others, or confirms that only some replicas fail."""
+    if ended.doubted or (ended.path is Path.ASKING and is_mute(found.model_ready)):
+        return True
+    confirming = state.replicas is not None and state.replicas.is_mixed and not state.replicas.split
+    return confirming and found.model_ready.status is Status.FALSE
+
+
+def _survey_of_a_fall(state: State, record: Record, found: Round) -> tuple[Effect, ...]:
+    """The effect of the first failure in a row of a service with several replicas: it may be that of one of them."""
+    if state.survey is None or record.health.model_ready.latest is not None or found.model_ready.status is not Status.FALSE:
+        return NOTHING
+    return (AskReplicas(state.survey, AT_ONCE),)
+
+
+def _waits_for_survey(state: State, record: Record) -> bool:
+    """Whether an earlier process found that replicas disagree, and this one has not asked them yet."""
+    verdict = record.health.model_ready.verdict
+    return state.replicas is None and verdict is not None and verdict.reason == Reason.SOME_REPLICAS_FAIL
+
+
+def _by_replicas(found: Round, replicas: Replicas | None) -> Round:
+    """The round as it counts while replicas disagree: which of them it has met is chance."""
+    steady = replicas.finding() if replicas else None
+    return Round(None, None, steady) if steady else found
+
+
+def _surveyed(state: State | None, surveyed: Surveyed, rules: Rules, now: datetime) -> tuple[State | None, tuple[Effect, ...]]:
+    if state is None or state.record is None or state.survey is None or state.outcome is not surveyed.target:
+        return state, NOTHING
+    replicas = (state.replicas or Replicas()).after(surveyed.found)
+    record, health = state.record, state.record.health
+    effects: tuple[Effect, ...] = () if replicas.is_sure else (AskReplicas(state.survey, CONFIRMED),)
+    after = replace(state, replicas=replicas)
+    verdict, steady = health.model_ready.verdict, replicas.finding()
+    if steady is None and verdict is not None and verdict.reason == Reason.SOME_REPLICAS_FAIL:
+        return after, (*effects, AskAnew(hurried=False))
+    if steady is None or verdict is None or verdict.is_start or steady.same_as(verdict):
+        return after, effects
+    split = replace(health, model_ready=Tracker(steady))
+    after = replace(after, record=replace(record, health=split))
+    return _say(after, (*effects, *_turns(state.isvc, health, split)), rules, now)
 
 
 def _after(health: Health, found: Round, lack: Finding | None, target: Target) -> Health:
@@ -268,8 +361,21 @@ def _seen(state: State | None, seen: Seen, rules: Rules, now: datetime) -> tuple
     woke = _woke(state, outcome, now)
     starts_until = max((moment for moment in (derived.starts_until, woke and woke + WAKES) if moment), default=None)
     after = State(isvc, outcome, record, stopped, former, seen.behind, starts_until=starts_until, note=derived.note, woke=woke)
+    if isinstance(outcome, Target) and (survey := survey_of(outcome, seen.behind)):
+        kept = state.replicas if state is not None and state.survey is not None else None
+        after = replace(after, survey=survey, replicas=kept)
     effects = _asked_anew(state, after) if state is not None and state.outcome is outcome else tuple(_placed(state, after))
-    return _say(after, effects, rules, now)
+    return _say(after, (*effects, *_surveys(state, after)), rules, now)
+
+
+def _surveys(before: State | None, after: State) -> Iterator[Effect]:
+    """The effect of a change of the replicas to ask: at once if some of those of before have failed, and may be gone by now."""
+    if before is None or before.survey is None:
+        if after.survey is not None:
+            yield AskReplicas(after.survey)
+    elif before.survey != after.survey:
+        failed = before.replicas is not None and before.replicas.is_mixed
+        yield AskReplicas(after.survey, AT_ONCE if failed else None)
 
 
 def _namespace_ends(state: State | None) -> tuple[State | None, tuple[Effect, ...]]:
@@ -318,13 +424,14 @@ def _without_former(state: State, record: Record, target: Target, now: datetime)
     """The pods of before the last change are gone: the target is judged afresh by those of after it."""
     alone = replace(target, former=())
     afresh = replace(record, health=seed(state.isvc, timestamp(now)).health)
-    return replace(state, outcome=alone, record=afresh, former=None), (Probe(alone, 0.0),)
+    after = replace(state, outcome=alone, record=afresh, former=None, survey=survey_of(alone, state.behind))
+    return after, (Probe(alone, 0.0), *_surveys(state, after))
 
 
 def _told(state: State | None, decision: Decision) -> State | None:
     if state is None or state.record is None or decision.notice is None:
         return state
-    return replace(state, record=told(state.record, decision.notice.status))
+    return replace(state, record=told(state.record, decision.notice.status, split=decision.notice.cause == Reason.SOME_REPLICAS_FAIL))
 
 
 def _say(state: State, effects: tuple[Effect, ...], rules: Rules, now: datetime) -> tuple[State, tuple[Effect, ...]]:

@@ -39,6 +39,7 @@ class Hop:
         may_sleep: whether a refused connection may be no fault, since an autoscaler outside KServe may have scaled it to zero.
         canary: the canary's name, if the hop is one; else empty.
         service: the name of the Service that the host is, in the object's own namespace; empty if it is none.
+        port: the container's port that it reaches, as far as the container declares it; else 0.
         grace: seconds from its first round in which the hop may still be starting; until it is first ready, its failures don't count. A hop
             is the same with another one: it turns with each restart of a canary, and what was learned must stay.
     """
@@ -59,6 +60,7 @@ class Hop:
     may_sleep: bool = False
     canary: str = ""
     service: str = ""
+    port: int = 0
     grace: float = field(default=0.0, compare=False)
 
     @property

@@ -123,6 +123,7 @@ def endpoint_slice(raw: Mapping[str, Any]) -> EndpointSlice:
         owner=_text(labels, SERVICE_LABEL),
         service=_text(labels, SERVICE_NAME),
         endpoints=tuple(_endpoint(item) for item in _maps(raw, "endpoints")),
+        ports=tuple(port["port"] for port in _maps(raw, "ports") if isinstance(port.get("port"), int)),
     )
 
 

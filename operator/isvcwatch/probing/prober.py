@@ -144,6 +144,30 @@ class Prober:
             return _Climb(self, plan, plan.ladders[0], done, doubt_after, doubt)
         return _Joint(self, plan, done, doubt_after, doubt)
 
+    def ask_replica(self, plan: Plan, number: int, at: tuple[str, int], done: Callable[[Finding | None], None]) -> Cancellable:
+        """Ask one replica for the model, by the way that has proved right for its service.
+
+        Args:
+            plan: the service's plan.
+            number: which of its hops the replica is a server of.
+            at: the replica's IP address and port.
+            done: called once, later, with the finding; with None if the watcher itself could not ask.
+        """
+        ladder = plan.ladders[number]
+        rung = ladder.of_replica(*at)
+        if rung.ask is None:
+            return asyncio.get_running_loop().call_soon(done, rung.known)
+        began = self.clock()
+
+        def came(answer: Answer | WireError) -> None:
+            if isinstance(answer, ExhaustedError):
+                self.exhausted(answer)
+            finding = _meaning(rung, answer)
+            self.metrics.probe(finding.reason if finding else EXHAUSTED, self.clock() - began)
+            done(ladder.tempered(finding) if finding else None)
+
+        return self.transport.start(rung.ask, plan.target.policy.timeout, came)
+
     def say_learned(self, plan: Plan, learned: Learned) -> None:
         """Count a closer look that has ended, and log its outcome."""
         by_its_own_route = learned.hops[0].protocol == declared.NAME

@@ -57,8 +57,20 @@ LOOK_AT_NEWS: Final = 30.0
 class Asker(Protocol):
     """Prepares requests."""
 
-    def ask(self, url: str, *, own_host: bool, method: str = "GET", body: bytes = b"", verified: bool = True) -> Ask:
-        """Prepare a request, which can be sent many times; `verified` is whether the server's certificate must be trusted."""
+    def ask(
+        self,
+        url: str,
+        *,
+        own_host: bool,
+        method: str = "GET",
+        body: bytes = b"",
+        verified: bool = True,
+        at: tuple[str, int] | None = None,
+    ) -> Ask:
+        """Prepare a request, which can be sent many times; `verified` is whether the server's certificate must be trusted.
+
+        With `at`, an IP address and port, it is sent there, and once.
+        """
 
 
 class Rung:
@@ -73,7 +85,7 @@ class Rung:
 
     __slots__ = ("_hop", "_note", "_protocol", "_question", "_well", "_well_words", "ask", "known", "proves", "url")
 
-    def __init__(self, asker: Asker, hop: Hop, question: Question, note: str = "") -> None:
+    def __init__(self, asker: Asker, hop: Hop, question: Question, note: str = "", at: tuple[str, int] | None = None) -> None:
         self._hop = hop
         notes = "; ".join(filter(None, (note, "" if hop.verified else UNVERIFIED)))
         self._note = f" ({notes})" if notes else ""
@@ -91,7 +103,7 @@ class Rung:
                 self.known = Finding(Status.UNKNOWN, Reason.NO_SUCH_ROUTE, f"the {hop.protocol} protocol has no route that tells")
                 return
             self.url = join_url(parse_base_url(hop.base_url), route)
-            self.ask = asker.ask(self.url, own_host=hop.own_host, verified=hop.verified)
+            self.ask = asker.ask(self.url, own_host=hop.own_host, verified=hop.verified, at=at)
         except WireError as error:
             self.known = failures.finding(error, self.url)
         except ValueError as error:
@@ -189,6 +201,10 @@ class Ladder:
     def impossible(self) -> Rung:
         """The question for a model that can't exist, to see whether the server says yes to it."""
         return Rung(self._asker, replace(self.hop, model_name=declared.NO_SUCH_MODEL), Question.MODEL_READY)
+
+    def of_replica(self, address: str, port: int) -> Rung:
+        """The question for the model to one replica, by the way that has proved right for the service."""
+        return Rung(self._asker, self.hop, Question.MODEL_READY, self.note, (address, port))
 
     def well(self, model: Finding) -> Round:
         """The round with this finding about a ready model; the same object each time, so that a repeated result is recognised quickly."""

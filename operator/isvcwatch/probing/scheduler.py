@@ -106,6 +106,8 @@ class _Due:
         silence_tells: whether to ask again while an answer is still outstanding.
         silent: whether the latest round got no answer, or has waited long for one.
         anew: whether the next round is to start at once and on new connections.
+        rounds: how many rounds have ended, of this target and of its older versions.
+        failed: how many of these did not find the model ready.
         down_since: the time since which the model's verdict has not been ready; None if it is.
     """
 
@@ -114,12 +116,14 @@ class _Due:
         "down_since",
         "due",
         "edge",
+        "failed",
         "health",
         "host",
         "latest",
         "period",
         "phase",
         "plan",
+        "rounds",
         "silence_tells",
         "silent",
         "slot",
@@ -131,6 +135,8 @@ class _Due:
     def __init__(self, target: Target, now: float) -> None:
         self.target = target
         self.anew = False
+        self.rounds = 0
+        self.failed = 0
         self.plan: Plan | None = None
         self.host: Hashable = None
         self.period = target.policy.period
@@ -225,11 +231,24 @@ class Scheduler:
             delay: seconds after which its first round starts at the earliest.
             soon: whether that round starts within an edge period after the delay, and not at the target's place in its period.
         """
+        before = self._entries.get(target.uid)
         self.remove(target.uid)
         now = self._loop.time()
         entry = self._entries[target.uid] = _Due(target, now)
+        if before is not None:
+            entry.rounds, entry.failed = before.rounds, before.failed
         first = now + delay
         self._put(entry, first + entry.phase * entry.edge / entry.period if soon else _next_beat(entry, first))
+
+    def plan(self, uid: str) -> Plan | None:
+        """The prepared requests of the service with this UID; None if it is not probed, or before its first round."""
+        entry = self._entries.get(uid)
+        return entry.plan if entry is not None else None
+
+    def rounds(self, uid: str) -> tuple[int, int]:
+        """How many rounds of the service with this UID have ended, and how many of these did not find its model ready."""
+        entry = self._entries.get(uid)
+        return (entry.rounds, entry.failed) if entry is not None else (0, 0)
 
     def ask_anew(self, uid: str, *, hurried: bool) -> None:
         """Start a round of the target with the next tick, on new connections.
@@ -418,8 +437,11 @@ class Scheduler:
     def _take(self, ended: _Round, found: Round, now: float) -> None:
         """Have a round judged, and schedule the next one."""
         entry = ended.entry
+        entry.rounds += 1
         if found.model_ready.status is Status.TRUE:
             self.wells += 1
+        else:
+            entry.failed += 1
         entry.silent = found.model_ready.reason in SILENT
         if entry.steady and found is entry.well:  # the round confirms the last one, so it need not be judged
             self._put(entry, _next_beat(entry, now))

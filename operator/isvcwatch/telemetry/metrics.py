@@ -38,12 +38,16 @@ class ModelSample:
         name: the object's name.
         status: "True", "False" or "Unknown".
         reason: the verdict's reason.
+        rounds: how many rounds have ended.
+        failed: how many of these did not find the model ready.
     """
 
     namespace: str
     name: str
     status: str
     reason: str
+    rounds: int = 0
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +94,21 @@ class _Fleet(Collector):
         ready = GaugeMetricFamily(
             "isvcwatch_model_ready", "1 where the model answers that it is ready, 0 where it does not; absent while unknown", labels=labels
         )
+        of_model = ("namespace", "name")
+        rounds = CounterMetricFamily("isvcwatch_model_rounds", "Rounds of each model that has ever failed", labels=of_model)
+        failed = CounterMetricFamily("isvcwatch_model_rounds_failed", "Rounds of these that did not find the model ready", labels=of_model)
         unknown = GaugeMetricFamily("isvcwatch_model_unknown", "1 where it can't be told whether the model is ready", labels=labels)
         for model in self._models():
             family, value = (unknown, 1.0) if model.status == "Unknown" else (ready, float(model.status == "True"))
             family.add_metric((model.namespace, model.name, model.reason), value)
+            if model.failed:
+                rounds.add_metric((model.namespace, model.name), model.rounds)
+                failed.add_metric((model.namespace, model.name), model.failed)
         targets = GaugeMetricFamily("isvcwatch_targets", "InferenceServices by what is done about them", labels=("state",))
         counts = self._counts()
         for state in ("probed", "skipped", "misconfigured"):
             targets.add_metric((state,), counts.get(state, 0))
-        yield from (ready, unknown, targets)
+        yield from (ready, unknown, targets, rounds, failed)
 
 
 class _Engine(Collector):

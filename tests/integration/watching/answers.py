@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 class RawServer:
     """Listens on loopback; sends its bytes, or what it makes of the request, then closes. Counts who came. Use it in a `with` block."""
 
-    def __init__(self, answer: bytes | Callable[[bytes], bytes], port: int = 0) -> None:
+    def __init__(self, answer: bytes | Callable[[bytes], bytes], port: int = 0, host: str = "127.0.0.1") -> None:
         self.answer = answer
         self.requests: list[bytes] = []
-        self._listening = socket.create_server(("127.0.0.1", port or free_port()))
+        self._listening = socket.create_server((host, port or free_port()))
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
     @property
@@ -36,6 +36,10 @@ class RawServer:
         self._listening.close()
         self._thread.join(5)
 
+    def says(self, request: bytes) -> bytes:
+        """What it sends for a request."""
+        return self.answer if isinstance(self.answer, bytes) else self.answer(request)
+
     def _serve(self) -> None:
         while True:
             try:
@@ -47,7 +51,7 @@ class RawServer:
                     connection.settimeout(5)
                     request = connection.recv(65536)
                     self.requests.append(request)
-                    connection.sendall(self.answer if isinstance(self.answer, bytes) else self.answer(request))
+                    connection.sendall(self.says(request))
                 except OSError:
                     continue
 

@@ -58,9 +58,18 @@ class FakeTransport:
     most_open: int = 0
     endpoints: asks.Endpoints = field(default_factory=asks.Endpoints)
 
-    def ask(self, url: str, *, own_host: bool, method: str = "GET", body: bytes = b"", verified: bool = True) -> Ask:
+    def ask(
+        self,
+        url: str,
+        *,
+        own_host: bool,
+        method: str = "GET",
+        body: bytes = b"",
+        verified: bool = True,
+        at: tuple[str, int] | None = None,
+    ) -> Ask:
         self.unverified += not verified
-        return asks.get(url, None, self.endpoints, own_host=own_host, method=method, body=body)
+        return asks.get(url, None, self.endpoints, own_host=own_host, method=method, body=body, at=at)
 
     def start(
         self,

@@ -27,6 +27,7 @@ class Endpoint:
         port: the TCP port.
         tls: the TLS context of the connections; None for plain HTTP.
         own_host: whether the host is the caller's own; the guard takes it into account.
+        address: the IP address to connect to in place of those that the host has; empty for these.
         is_address: whether the host is an IP address, which need not be looked up.
         free: the connections to it that are free, which the pool keeps here.
     """
@@ -35,6 +36,7 @@ class Endpoint:
     port: int
     tls: ssl.SSLContext | None
     own_host: bool
+    address: str = ""
     is_address: bool = field(init=False)
     free: list[Connection] = field(default_factory=list, repr=False)
 
@@ -50,11 +52,11 @@ class Endpoints:
     """
 
     def __init__(self) -> None:
-        self._known: WeakValueDictionary[tuple[str, int, ssl.SSLContext | None, bool], Endpoint] = WeakValueDictionary()
+        self._known: WeakValueDictionary[tuple[str, int, ssl.SSLContext | None, bool, str], Endpoint] = WeakValueDictionary()
 
-    def get(self, host: str, port: int, tls: ssl.SSLContext | None, *, own_host: bool) -> Endpoint:
+    def get(self, host: str, port: int, tls: ssl.SSLContext | None, *, own_host: bool, address: str = "") -> Endpoint:
         """The endpoint."""
-        key = (host, port, tls, own_host)
+        key = (host, port, tls, own_host, address)
         endpoint = self._known.get(key)
         if endpoint is None:
             endpoint = self._known[key] = Endpoint(*key)
@@ -87,6 +89,7 @@ def get(
     method: str = "GET",
     body: bytes = b"",
     user_agent: str = "isvcwatch",
+    at: tuple[str, int] | None = None,
 ) -> Ask:
     """Prepare a request that may be sent more than once and on a kept connection. It never asks for a compressed answer.
 
@@ -98,6 +101,7 @@ def get(
         method: a method that changes nothing on the server, since the request may be sent twice.
         body: a JSON body; empty for none.
         user_agent: the value of the User-Agent header.
+        at: an IP address and port to connect to in place of the URL's, for one request: the connection is closed after it.
 
     Raises:
         NameNotFoundError: the URL's host is not ASCII.
@@ -105,7 +109,8 @@ def get(
     if not url.isascii() or any(c <= " " for c in url):
         raise NameNotFoundError("its host is not a name that can be looked up: write it in ASCII", Phase.NAME)
     parts = urlsplit(url)
-    endpoint = endpoints.get(parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme], tls, own_host=own_host)
+    address, port = at or ("", parts.port or DEFAULT_PORTS[parts.scheme])
+    endpoint = endpoints.get(parts.hostname or "", port, tls, own_host=own_host, address=address)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     lines = [
         f"{method} {path} HTTP/1.1",
@@ -114,6 +119,8 @@ def get(
         "Accept: */*",
         "Accept-Encoding: identity",
     ]
+    if at is not None:
+        lines.append("Connection: close")
     if body:
         lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
     return Ask(url, endpoint, ("\r\n".join(lines) + "\r\n\r\n").encode() + body, method)

@@ -59,7 +59,8 @@ class Dialer:
             WireError: no connection could be made; the error says why.
         """
         reached(Phase.NAME)
-        addresses = self._permitted(endpoint, (endpoint.host,) if endpoint.is_address else await self._looked_up(endpoint, deadline))
+        known = endpoint.address or (endpoint.host if endpoint.is_address else "")
+        addresses = self._permitted(endpoint, (known,) if known else await self._looked_up(endpoint, deadline))
         reached(Phase.CONNECT)
         loop = asyncio.get_running_loop()
         failure: WireError | None = None

@@ -275,7 +275,16 @@ class Transport(httpx.AsyncBaseTransport):
             self._unverifying.verify_mode = ssl.CERT_NONE
         return self._unverifying
 
-    def ask(self, url: str, *, own_host: bool, method: str = "GET", body: bytes = b"", verified: bool = True) -> Ask:
+    def ask(
+        self,
+        url: str,
+        *,
+        own_host: bool,
+        method: str = "GET",
+        body: bytes = b"",
+        verified: bool = True,
+        at: tuple[str, int] | None = None,
+    ) -> Ask:
         """Prepare a request once, to be sent many times.
 
         Args:
@@ -284,12 +293,13 @@ class Transport(httpx.AsyncBaseTransport):
             method: a method that changes nothing on the server.
             body: a JSON body; empty for none.
             verified: whether the certificate of an https server must be trusted. A request that is sent to another one must hold no secret.
+            at: an IP address and port to connect to in place of the URL's, for one request: the connection is closed after it.
 
         Raises:
             NameNotFoundError: the URL's host is not ASCII.
         """
         tls = (self.tls if verified else self.unverifying) if url.startswith("https:") else None
-        return asks.get(url, tls, self.endpoints, own_host=own_host, method=method, body=body)
+        return asks.get(url, tls, self.endpoints, own_host=own_host, method=method, body=body, at=at)
 
     def start(
         self,

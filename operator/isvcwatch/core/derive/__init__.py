@@ -190,6 +190,7 @@ class _Deriving:
             has_model=self.spec.has_storage or not self.spec.model_format,
             may_sleep=scaled_by_others(self.isvc) and backing_of(service, self.behind) is None,
             service=service,
+            port=declared.number if (declared := address.port_asked(url, container)) else 0,
         )
 
     def _at_http_port(self, at: Address, container: Container) -> Address:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import structlog
 
 from isvcwatch.core.conditions import ConditionType, Status, one_line
+from isvcwatch.core.reasons import EventReason
 from isvcwatch.kube import errors
 from isvcwatch.kube.backoff import pause
 from isvcwatch.kube.budget import Budget
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from isvcwatch.core.decide import Notice
     from isvcwatch.core.objects import InferenceService
-    from isvcwatch.core.reasons import EventReason
     from isvcwatch.kube.api import Api
 
 log = structlog.get_logger(__name__)
@@ -125,8 +125,10 @@ class EventsSink:
     def record(self, isvc: InferenceService, notice: Notice) -> None:
         """Record an Event about a service soon. It is lost, and counted as such, if too many wait or the service has had too many."""
         about = Regarding("serving.kserve.io/v1beta1", "InferenceService", isvc.namespace, isvc.name, isvc.uid, isvc.resource_version)
-        turn = f"{ConditionType.MODEL_READY}|{notice.status}|{notice.since}"
-        self._put(about, notice.reason, f"{notice.cause}: {notice.message}", turn, warning=notice.status is not Status.TRUE)
+        of_replicas = notice.reason in {EventReason.SOME_REPLICAS_FAIL, EventReason.ALL_REPLICAS_SERVE}
+        turn = f"{ConditionType.MODEL_READY}|{notice.reason if of_replicas else notice.status}|{notice.since}"
+        warning = notice.status is not Status.TRUE or notice.reason is EventReason.SOME_REPLICAS_FAIL
+        self._put(about, notice.reason, f"{notice.cause}: {notice.message}", turn, warning=warning)
 
     def tell(self, about: Regarding, reason: EventReason, note: str, *, warning: bool) -> None:
         """Record an Event about another object soon, under the same limits."""
