@@ -8,7 +8,8 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
-from isvcwatch.telemetry.metrics import Metrics, ModelSample
+from isvcwatch.core.reasons import Reason
+from isvcwatch.telemetry.metrics import EngineNumbers, Metrics, ModelSample
 from isvcwatch.telemetry.vitals import Level
 from tests.shipping.shipped import ALERTS, BASE, ROOT, kustomization, one
 
@@ -89,12 +90,20 @@ def test_the_job_that_the_watchdog_looks_for_is_the_services_name() -> None:
 
 
 def test_every_metric_and_label_in_the_rules_is_one_that_the_operator_has() -> None:
-    metrics = Metrics(lambda: [ModelSample("shop", "ranker", "False", "ModelNotReady")], dict)
+    numbers = EngineNumbers(cut=(("shop", "NeverReached"),))
+    metrics = Metrics(lambda: [ModelSample("shop", "ranker", "False", "ModelNotReady")], dict, lambda: numbers)
     metrics.watch_health(lambda: Level.WARNING)
     served = metrics.exposition().decode()
     text = str(RULE["spec"])
     named = set(re.findall(r"\bisvcwatch_\w+", text))
-    assert named == {"isvcwatch_model_ready", "isvcwatch_watcher_impaired", "isvcwatch_operator_health_status"}
+    assert named == {
+        "isvcwatch_model_ready",
+        "isvcwatch_namespace_unreached",
+        "isvcwatch_watcher_impaired",
+        "isvcwatch_operator_health_status",
+    }
+    assert 'isvcwatch_namespace_unreached{namespace="shop",reason="NeverReached"} 1.0' in served
+    assert set(re.findall(r'reason="(\w+)"', text)) <= set(Reason)
     assert "isvcwatch_watcher_impaired 0.0" in served
     assert "isvcwatch_operator_health_status 1.0" in served
     assert 'isvcwatch_model_ready{name="ranker",namespace="shop",reason="ModelNotReady"} 0.0' in served

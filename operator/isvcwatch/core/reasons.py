@@ -48,6 +48,7 @@ class Reason(StrEnum):
     # What Kubernetes says about its endpoints, whatever it answers.
     NO_ENDPOINTS = "NoEndpoints"
     NONE_READY = "NoneReady"
+    ROLLOUT_FAILED = "RolloutFailed"
     # Replicas disagree.
     SOME_REPLICAS_FAIL = "SomeReplicasFail"
     # Silence that says nothing about the model.
@@ -115,6 +116,7 @@ MEANINGS: Final[dict[Reason, str]] = {
     Reason.CONNECTION_TIMED_OUT: "no TCP connection within the timeout: packets to the address are dropped, or its node is gone",
     Reason.NO_ENDPOINTS: "the Service has no endpoint: its selector finds no pod, so that clients get no answer",
     Reason.NONE_READY: "the Service has endpoints, and none of them is ready, so that clients get no answer",
+    Reason.ROLLOUT_FAILED: "the latest roll-out has failed, and the pods of before it serve on",
     Reason.SOME_REPLICAS_FAIL: "some of its replicas fail while others serve: True where most clients get an answer, else False",
     Reason.NEVER_REACHED: "no server in the namespace has ever answered the watcher: a network policy or a mesh may keep it out",
     Reason.NAMESPACE_SILENT: "all servers in the namespace have fallen silent together: something may keep the watcher out",

@@ -19,6 +19,9 @@ DONE: Final = "NewReplicaSetAvailable"
 FAILED: Final = "ProgressDeadlineExceeded"
 """Reasons of a Deployment's `Progressing` condition, which KServe hands on with a component's."""
 
+AVAILABLE: Final = "MinimumReplicasAvailable"
+"""The reason of a component's condition while a roll-out is under way and the pods of before it are available."""
+
 DEPLOYMENTS: Final = ("PredictorReady", "TransformerReady")
 """KServe's conditions that carry a Deployment's reason in Standard mode; that of canaries has reasons of its own."""
 
@@ -37,7 +40,8 @@ class Former:
     """How a service was reached before its last change, and answered.
 
     Attributes:
-        hops: those that answered, without canaries: a canary that fails is no roll-out that is not done yet.
+        hops: those that answered, without canaries: a canary that fails is no roll-out that is not done yet. Empty if they are not known,
+            since the service changed before the watcher started.
         since: when the service changed.
     """
 
@@ -47,9 +51,19 @@ class Former:
     def may_serve(self, isvc: InferenceService, now: datetime) -> bool:
         """Whether the pods of before the change may still be those that serve: until the roll-out is done, also where it has failed."""
         age = now - self.since
-        if any(c and c.type in DEPLOYMENTS and c.reason == FAILED for c in isvc.conditions or ()):
+        if has_failed(isvc):
             return True
         return age < (LASTS if _is_under_way(isvc) else BEGINS)
+
+
+def old_pods_serve(isvc: InferenceService) -> bool:
+    """Whether KServe says that a roll-out is under way or has failed, and that pods are available meanwhile: those of before it."""
+    return any(c and c.type in DEPLOYMENTS and c.reason in {AVAILABLE, FAILED} for c in isvc.conditions or ())
+
+
+def has_failed(isvc: InferenceService) -> bool:
+    """Whether KServe says that the latest roll-out has failed, so that the pods of before it serve on."""
+    return any(c and c.type in DEPLOYMENTS and c.reason == FAILED for c in isvc.conditions or ())
 
 
 def stable(hops: Iterable[Hop]) -> tuple[Hop, ...]:

@@ -22,16 +22,16 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from isvcwatch.core.backing import lacking
-from isvcwatch.core.conditions import Status, timestamp
+from isvcwatch.core.conditions import ConditionType, Status, timestamp
 from isvcwatch.core.decide import Decision, Record, decide, seed, told, unsay
 from isvcwatch.core.derive import derive, patience
 from isvcwatch.core.edges import Edge, Placed, Turned
 from isvcwatch.core.health import Finding, Health, Round, Tracker
 from isvcwatch.core.objects import DeploymentMode
 from isvcwatch.core.paths import Path, is_mute
-from isvcwatch.core.reasons import QUIET, Reason
+from isvcwatch.core.reasons import MEANINGS, QUIET, Reason
 from isvcwatch.core.replicas import Replicas, Survey, survey_of
-from isvcwatch.core.rollout import Former, reached, stable
+from isvcwatch.core.rollout import Former, has_failed, old_pods_serve, reached, stable
 from isvcwatch.core.targets import Misconfigured, Outcome, Skipped, Target
 from isvcwatch.core.witness import weigh
 
@@ -282,9 +282,23 @@ def _round_ended(state: State | None, ended: RoundEnded, rules: Rules, now: date
 def _allowed(state: State, record: Record, ended: RoundEnded, lack: Finding | None) -> Round | None:
     """The round as it counts by all evidence; None if nothing follows from it yet."""
     found = weigh(ended.found, ended.target, lack, ended.path, fresh=ended.fresh)
-    if found is None or lack is not None or state.survey is None:
+    if found is None or found.model_ready is lack:
         return found
-    return None if _waits_for_survey(state, record) else _by_replicas(found, state.replicas)
+    if _waits_for_pods(state, found) or (state.survey is not None and _waits_for_survey(state, record)):
+        return None
+    return _by_replicas(_by_rollout(found, state.isvc), state.replicas)
+
+
+def _waits_for_pods(state: State, found: Round) -> bool:
+    """Whether a service was in a roll-out when it was first seen, and its new pods don't answer yet: those of before serve otherwise."""
+    return state.former is not None and not state.former.hops and found.model_ready.status is not Status.TRUE
+
+
+def _by_rollout(found: Round, isvc: InferenceService) -> Round:
+    """The round as it counts where a roll-out has failed: the model is ready, and stays as it was."""
+    if found.model_ready.status is not Status.TRUE or not has_failed(isvc):
+        return found
+    return replace(found, model_ready=Finding(Status.TRUE, Reason.ROLLOUT_FAILED, MEANINGS[Reason.ROLLOUT_FAILED]))
 
 
 def _is_held(state: State, ended: RoundEnded, found: Round) -> bool:
@@ -352,7 +366,7 @@ def _seen(state: State | None, seen: Seen, rules: Rules, now: datetime) -> tuple
     derived = derive(isvc, seen.runtime, rules.defaults, seen.behind)
     outcome = derived.outcome
     former = _former(state, isvc, outcome, now)
-    if former and isinstance(outcome, Target):
+    if former and former.hops and isinstance(outcome, Target):
         outcome = replace(outcome, former=(*former.hops, *(hop for hop in outcome.hops if hop.canary)))
     if state is not None and _is_same(state, outcome):
         outcome = state.outcome  # the very object that the schedule holds: its rounds are known by it
@@ -386,8 +400,9 @@ def _namespace_ends(state: State | None) -> tuple[State | None, tuple[Effect, ..
 
 
 def _asked_anew(before: State, after: State) -> tuple[Effect, ...]:
-    """The effect of a change of the endpoints behind a target."""
-    if before.behind == after.behind or not isinstance(after.outcome, Target):
+    """The effect of a change of the endpoints behind a target, and of a roll-out that has failed or no longer has."""
+    turned = has_failed(before.isvc) is not has_failed(after.isvc)
+    if not isinstance(after.outcome, Target) or (before.behind == after.behind and not turned):
         return NOTHING
     return (AskAnew(hurried=lacking(after.outcome.hops, after.behind) is not None),)
 
@@ -400,6 +415,12 @@ def _woke(state: State | None, outcome: Outcome, now: datetime) -> datetime | No
     return now if slept else state.woke
 
 
+def _was_ready(isvc: InferenceService) -> bool:
+    """Whether an earlier process has found the model ready."""
+    model = isvc.condition(ConditionType.MODEL_READY)
+    return model is not None and model.status == Status.TRUE
+
+
 def _is_same(state: State, outcome: Outcome) -> bool:
     """Whether nothing about the outcome has changed. A target that has answered since its change needs its former hops no longer."""
     if state.outcome == outcome:
@@ -409,6 +430,8 @@ def _is_same(state: State, outcome: Outcome) -> bool:
 
 def _former(state: State | None, isvc: InferenceService, outcome: Outcome, now: datetime) -> Former | None:
     """How the service was reached before its last change, for as long as the pods of before may serve."""
+    if state is None and isinstance(outcome, Target) and _was_ready(isvc) and old_pods_serve(isvc):
+        return Former((), now)
     if state is None or not isinstance(state.outcome, Target) or not isinstance(outcome, Target):
         return None
     former, before, after = state.former, reached(state.outcome.hops), reached(outcome.hops)

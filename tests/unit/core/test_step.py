@@ -13,10 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from isvcwatch.core.conditions import Condition, ConditionType, Status, timestamp
 from isvcwatch.core.edges import Placed, Turned
-from isvcwatch.core.health import STARTING, Round
+from isvcwatch.core.health import STARTING, Finding, Round
 from isvcwatch.core.objects import Canary, ComponentSpec
 from isvcwatch.core.reasons import EventReason
-from isvcwatch.core.step import NOTHING, Gone, Probe, Rest, RoundEnded, Rules, Say, Seen, Told, decision, step
+from isvcwatch.core.step import NOTHING, AskAnew, Gone, Probe, Rest, RoundEnded, Rules, Say, Seen, Told, decision, step
 from isvcwatch.core.targets import Skipped, Target
 from tests.unit.builders import ALL_REFUSED, ALL_WELL, DEFAULTS, DENIED, NOT_READY, isvc, round_of, saying, with_conditions
 
@@ -432,3 +432,66 @@ class TestRollOut:
         assert self.target(with_canary).former == (), "a canary that does not answer is told of"
         renamed = self.after(with_canary, Seen(replace(self.now_saying(self.ROLLING), canaries=(canary,))), NOON)
         assert [(hop.model_name, hop.canary) for hop in self.target(renamed).former] == [("iris", ""), ("another", "v2")]
+
+
+class TestRestartInARollOut:
+    """A ready service whose spec was changed before this process began, so that how its old pods answer is not known."""
+
+    ROLLING = Condition("PredictorReady", "True", "MinimumReplicasAvailable")
+    FAILED = Condition("PredictorReady", "False", "ProgressDeadlineExceeded")
+    DONE = Condition("PredictorReady", "True", "NewReplicaSetAvailable")
+    DOWN = Condition("PredictorReady", "False", "MinimumReplicasUnavailable")
+
+    @staticmethod
+    def seen(state: State | None, kserves: Condition, now: datetime = NOON) -> tuple[State, tuple[Effect, ...]]:
+        after, effects = step(state, Seen(with_conditions(*saying(ALL_WELL), kserves)), RULES, now)
+        assert after is not None
+        return after, effects
+
+    @staticmethod
+    def asked(state: State, found: Round, now: datetime = NOON, times: int = ENOUGH) -> State:
+        for _ in range(times):
+            assert isinstance(state.outcome, Target)
+            after, _ = step(state, RoundEnded(state.outcome, found), RULES, now)
+            assert after is not None
+            state = after
+        return state
+
+    @staticmethod
+    def said(state: State) -> tuple[str, str]:
+        assert state.model_ready is not None
+        return state.model_ready.status, state.model_ready.reason
+
+    @pytest.mark.parametrize("kserves", [ROLLING, FAILED])
+    @pytest.mark.parametrize("found", [ALL_REFUSED, round_of(NOT_READY)])
+    def test_its_true_is_held_until_the_new_pods_answer(self, kserves: Condition, found: Round) -> None:
+        state, _ = self.seen(None, kserves)
+        assert self.said(self.asked(state, found)) == ("True", "ModelReady")
+        state = self.asked(self.asked(state, ALL_WELL), found)
+        assert self.said(state)[0] == "False"
+
+    def test_a_roll_out_that_is_never_done_does_not_hold_it_for_ever(self) -> None:
+        state, _ = self.seen(None, self.ROLLING)
+        assert self.said(self.asked(state, ALL_REFUSED, NOON + timedelta(minutes=16))) == ("False", "ConnectionRefused")
+
+    @pytest.mark.parametrize("kserves", [DONE, DOWN])
+    def test_one_in_no_roll_out_or_without_available_pods_is_told(self, kserves: Condition) -> None:
+        state, _ = self.seen(None, kserves)
+        assert self.said(self.asked(state, ALL_REFUSED)) == ("False", "ConnectionRefused")
+
+    def test_while_it_has_failed_and_the_old_pods_serve_the_reason_says_so(self) -> None:
+        state, _ = self.seen(None, self.DONE)
+        state, effects = self.seen(self.asked(state, ALL_WELL), self.FAILED)
+        assert AskAnew(hurried=False) in effects
+        state = self.asked(state, ALL_WELL)
+        assert self.said(state) == ("True", "RolloutFailed")
+        assert decision(state, RULES, NOON).notice is None
+        state, effects = self.seen(state, self.DONE)
+        assert AskAnew(hurried=False) in effects
+        assert self.said(self.asked(state, ALL_WELL)) == ("True", "ModelReady")
+
+    def test_a_restart_after_it_has_failed_writes_nothing(self) -> None:
+        ready = Round(None, None, Finding(Status.TRUE, "RolloutFailed"))
+        state, _ = step(None, Seen(with_conditions(*saying(ready), self.FAILED)), RULES, NOON)
+        assert state is not None
+        assert not decision(self.asked(state, ALL_WELL), RULES, NOON)
