@@ -166,6 +166,12 @@ class Replica:
     serving: bool = True
     ending: bool = False
 
+    @property
+    def name(self) -> str:
+        """The pod, and its node, for people."""
+        pod = self.pod or self.address
+        return f"{pod} on {self.node}" if self.node else pod
+
 
 @dataclass(frozen=True, slots=True)
 class EndpointSlice:

@@ -28,7 +28,7 @@ class Survey:
 
     Attributes:
         target: the service.
-        replicas: the number of the hop, the pod's name, its IP address and its port.
+        replicas: the number of the hop, the replica's name, its IP address and its port.
     """
 
     target: Target
@@ -95,7 +95,7 @@ def _of_hops(hops: Collection[Hop], behind: Collection[Backing]) -> Iterator[tup
         ready = [replica for replica in backing.endpoints if replica.ready] if backing is not None else []
         if port and len(ready) > 1:
             for replica in ready:
-                yield number, replica.pod or replica.address, replica.address, port
+                yield number, replica.name, replica.address, port
 
 
 def _streak(before: int, finding: Finding) -> int:

@@ -395,7 +395,9 @@ def _surveys(before: State | None, after: State) -> Iterator[Effect]:
 def _namespace_ends(state: State | None) -> tuple[State | None, tuple[Effect, ...]]:
     if state is None or state.ends:
         return state, NOTHING
-    after = replace(state, outcome=Skipped(Reason.DELETING, "its namespace is being deleted"), record=None, former=None, ends=True)
+    after = replace(
+        state, outcome=Skipped(Reason.DELETING, "its namespace is being deleted"), record=None, former=None, survey=None, ends=True
+    )
     return after, tuple(_placed(state, after))
 
 

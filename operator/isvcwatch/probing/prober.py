@@ -287,6 +287,8 @@ class _Climb:
                 self._settle(model)
                 return
             model = _worthless(ladder.hop)
+        if any(rung.knows_model for rung in ladder.models):
+            ladder.name_is_known()
         if not self._looked and not self._plan.hurried and ladder.wants_look(model, self._prober.clock()):
             self._look_closer(model)
         else:

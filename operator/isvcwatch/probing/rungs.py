@@ -81,9 +81,10 @@ class Rung:
         ask: the request; None if there is none to send, for the reason in `known`.
         known: the finding if nothing can be asked; else None.
         proves: whether the latest yes is one that only this kind of server gives.
+        knows_model: whether a no has named the model, so that the server has it by the name that it was asked for.
     """
 
-    __slots__ = ("_hop", "_note", "_protocol", "_question", "_well", "_well_words", "ask", "known", "proves", "url")
+    __slots__ = ("_hop", "_note", "_protocol", "_question", "_well", "_well_words", "ask", "known", "knows_model", "proves", "url")
 
     def __init__(self, asker: Asker, hop: Hop, question: Question, note: str = "", at: tuple[str, int] | None = None) -> None:
         self._hop = hop
@@ -94,6 +95,7 @@ class Rung:
         self._well_words: tuple[int, bytes, str] | None = None
         self._well = WELL[Reason.MODEL_READY]
         self.proves = True
+        self.knows_model = False
         self.url = ""
         self.ask: Ask | None = None
         self.known: Finding | None = None
@@ -133,6 +135,7 @@ class Rung:
         if reading.verdict is Verdict.YES:
             self.proves = reading.proves
             return Finding(Status.TRUE, reason, MEANINGS[reason] + self._note) if self._note else WELL[reason]
+        self.knows_model = self.knows_model or reading.knows_model
         no = reading.verdict is Verdict.NO or reading.reason in DOWN
         said = f": {detail}" if (detail := reading.detail.removeprefix(f"HTTP {answer.status}").strip()) else ""
         return Finding(Status.FALSE if no else Status.UNKNOWN, reason, f"{self.url} answered {answer.status}{said}{self._note}")
@@ -248,6 +251,11 @@ class Ladder:
         self._pace = min(2 * self._pace, LOOK_AT_LAST)
         self._was_well = False
         self._adopt(learned)
+
+    def name_is_known(self) -> None:
+        """Take note that the server has the model by the name that it is asked for, so that its no is about this model."""
+        if not self.hop.name_certain:
+            self.hop = replace(self.hop, name_certain=True)
 
     def tempered(self, found: Finding) -> Finding:
         """The finding to report, given what is certain so far."""

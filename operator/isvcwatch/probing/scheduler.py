@@ -106,7 +106,7 @@ class _Due:
         silence_tells: whether to ask again while an answer is still outstanding.
         silent: whether the latest round got no answer, or has waited long for one.
         anew: whether the next round is to start at once and on new connections.
-        rounds: how many rounds have ended, of this target and of its older versions.
+        rounds: how many rounds have ended since the first that failed, of this target and of its older versions.
         failed: how many of these did not find the model ready.
         down_since: the time since which the model's verdict has not been ready; None if it is.
     """
@@ -246,7 +246,7 @@ class Scheduler:
         return entry.plan if entry is not None else None
 
     def rounds(self, uid: str) -> tuple[int, int]:
-        """How many rounds of the service with this UID have ended, and how many of these did not find its model ready."""
+        """How many rounds of the service with this UID have ended since the first that failed, and how many of these failed."""
         entry = self._entries.get(uid)
         return (entry.rounds, entry.failed) if entry is not None else (0, 0)
 
@@ -372,8 +372,11 @@ class Scheduler:
         done = partial(self._ended, under_way)
         try:
             plan = self._plan(entry)
-            plan.fresh = under_way.fresh = entry.anew or plan.unsure
-            entry.anew = False
+            if entry.anew or plan.unsure:
+                plan.fresh = under_way.fresh = True
+                entry.anew = False
+            elif plan.fresh:
+                plan.fresh = False
             if entry.silence_tells:
                 under_way.asking = self._prober.start(plan, done, doubt_after=DOUBT * entry.edge, doubt=partial(self._doubted, under_way))
             else:
@@ -437,10 +440,12 @@ class Scheduler:
     def _take(self, ended: _Round, found: Round, now: float) -> None:
         """Have a round judged, and schedule the next one."""
         entry = ended.entry
-        entry.rounds += 1
         if found.model_ready.status is Status.TRUE:
             self.wells += 1
+            if entry.failed:
+                entry.rounds += 1
         else:
+            entry.rounds += 1
             entry.failed += 1
         entry.silent = found.model_ready.reason in SILENT
         if entry.steady and found is entry.well:  # the round confirms the last one, so it need not be judged

@@ -38,7 +38,7 @@ class ModelSample:
         name: the object's name.
         status: "True", "False" or "Unknown".
         reason: the verdict's reason.
-        rounds: how many rounds have ended.
+        rounds: how many rounds have ended since the first that failed.
         failed: how many of these did not find the model ready.
     """
 
@@ -95,7 +95,7 @@ class _Fleet(Collector):
             "isvcwatch_model_ready", "1 where the model answers that it is ready, 0 where it does not; absent while unknown", labels=labels
         )
         of_model = ("namespace", "name")
-        rounds = CounterMetricFamily("isvcwatch_model_rounds", "Rounds of each model that has ever failed", labels=of_model)
+        rounds = CounterMetricFamily("isvcwatch_model_rounds", "Rounds of each model since its first that failed", labels=of_model)
         failed = CounterMetricFamily("isvcwatch_model_rounds_failed", "Rounds of these that did not find the model ready", labels=of_model)
         unknown = GaugeMetricFamily("isvcwatch_model_unknown", "1 where it can't be told whether the model is ready", labels=labels)
         for model in self._models():

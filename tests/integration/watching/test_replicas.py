@@ -46,7 +46,7 @@ class Served:
         self.isvc = InferenceService(
             "uid", "models", "iris", "1", mode=DeploymentMode.STANDARD, address_url=where, predictor=ComponentSpec(model_format="sklearn")
         )
-        self.behind = (Backing(SERVICE, tuple(Replica(f"127.0.0.{11 + n}", f"pod-{n}") for n in range(5)), (port,)),)
+        self.behind = (Backing(SERVICE, tuple(Replica(f"127.0.0.{11 + n}", f"pod-{n}", f"node-{n % 2}") for n in range(5)), (port,)),)
         self.engine.fleet.feed("uid", Seen(self.isvc, None, self.behind))
 
     def _write(self, uid: str) -> None:
@@ -86,7 +86,7 @@ async def test_one_of_five_without_its_model_is_told_once_named_and_over_once() 
         await served.until(lambda: served.verdict[:2] == ("True", "ModelReady"))
         served.replicas[2].answer = HAS_NO_MODEL
         await served.until(lambda: served.verdict[:2] == ("True", "SomeReplicasFail"))
-        assert served.verdict[2].startswith("1 of 5 replicas fail: pod-2 (")
+        assert served.verdict[2].startswith("1 of 5 replicas fail: pod-2 on node-0 (")
         await asyncio.sleep(3)
         assert served.turns == ["ModelReady", "SomeReplicasFail"]
         assert served.events == ["SomeReplicasFail"]

@@ -161,6 +161,28 @@ async def test_a_certain_name_that_the_server_does_not_know_is_an_accusation() -
     assert stage.metrics.inquiries == 0
 
 
+@pytest.mark.parametrize(
+    ("protocol", "path", "answer"),
+    [
+        ("v2", "/v2/models/iris/ready", js({"error": "Model with name iris is not ready."}, 503)),
+        ("v2", "/v2/models/iris/ready", js({"name": "iris", "ready": False})),
+        ("v1", "/v1/models/iris", js({"error": "Model with name iris is not ready."}, 503)),
+        ("v1", "/v1/models/iris", js({"name": "iris", "ready": "False"})),
+    ],
+)
+async def test_a_no_that_names_the_model_is_about_it_also_where_its_name_was_a_guess(protocol: str, path: str, answer: Answer) -> None:
+    stage = Stage({path: answer}, guessed(protocol))
+    assert told(await stage.model()) == (Status.FALSE, "ModelNotReady")
+    assert stage.metrics.inquiries == 0
+
+
+@pytest.mark.parametrize("words", ["Model version not ready", "Model with name my-iris is not ready.", ""])
+async def test_a_no_that_names_another_or_none_leads_to_a_closer_look(words: str) -> None:
+    stage = Stage({"/v2/models/iris/ready": js({"error": words}, 503)}, guessed("v2"))
+    await stage.model()
+    assert stage.metrics.inquiries > 0
+
+
 async def test_a_server_without_a_list_can_not_be_asked_for_its_own_name() -> None:
     answers: Answers = {
         "/v1/models": js({"error": "Missing model name in request."}, 400),

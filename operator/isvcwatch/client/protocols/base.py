@@ -53,12 +53,14 @@ class Reading:
         reason: CamelCase, from the vocabulary in `isvcwatch.client.protocols.reasons`.
         detail: the server's own words, or what is odd about the answer; one line of at most 256 characters; may be empty.
         proves: False for a yes that any web server could give, which counts only from a server that is known to say no as well.
+        knows_model: whether a no names the model that was asked for as one that is not ready, so that the server has it by that name.
     """
 
     verdict: Verdict
     reason: str
     detail: str = ""
     proves: bool = True
+    knows_model: bool = False
 
 
 class HealthProtocol(Protocol):

@@ -15,7 +15,7 @@ from isvcwatch.client.protocols.foreign import denies_the_model
 from isvcwatch.client.protocols.status import NOT_FOUND, SERVICE_UNAVAILABLE, is_ok, no_answer, not_about_health
 from isvcwatch.client.protocols.truth import truth
 from isvcwatch.client.protocols.urls import escape_segment
-from isvcwatch.client.protocols.words import NOT_JSON, parse_json, server_words
+from isvcwatch.client.protocols.words import NOT_JSON, parse_json, says_not_ready, server_words
 
 _ALIVE: Final = frozenset({"alive", "healthy", "partial healthy"})
 _DEAD: Final = frozenset({"dead", "not alive", "unhealthy"})
@@ -46,7 +46,8 @@ class V1(ByModel):
             return reading
         if answer.status == SERVICE_UNAVAILABLE:
             reason = reasons.SERVER_NOT_LIVE if live else reasons.MODEL_NOT_READY
-            return Reading(Verdict.NO, reason, server_words(answer.body))
+            words = server_words(answer.body)
+            return Reading(Verdict.NO, reason, words, knows_model=not live and says_not_ready(words, model_name))
         if answer.status == NOT_FOUND and not live and denies_the_model(answer, model_name):
             return Reading(Verdict.NO, reasons.MODEL_NOT_FOUND, server_words(answer.body))
         if not is_ok(answer.status):
@@ -77,7 +78,7 @@ def _read_model(value: dict[str, object], model_name: str | None) -> Reading:
         return (
             Reading(Verdict.YES, reasons.MODEL_READY, proves=value.get("name") == model_name)
             if ready
-            else Reading(Verdict.NO, reasons.MODEL_NOT_READY)
+            else Reading(Verdict.NO, reasons.MODEL_NOT_READY, knows_model=value.get("name") == model_name)
         )
     if isinstance(versions := value.get("model_version_status"), list):
         return _read_versions(versions)

@@ -17,7 +17,7 @@ from isvcwatch.client.protocols.foreign import denies_the_model, is_of_a_router
 from isvcwatch.client.protocols.status import NOT_FOUND, SERVICE_UNAVAILABLE, is_ok, no_answer, not_about_health
 from isvcwatch.client.protocols.truth import truth
 from isvcwatch.client.protocols.urls import escape_segment
-from isvcwatch.client.protocols.words import is_markup, parse_json, server_words
+from isvcwatch.client.protocols.words import is_markup, parse_json, says_not_ready, server_words
 
 _YES: Final = {
     Question.SERVER_LIVE: reasons.SERVER_LIVE,
@@ -69,7 +69,7 @@ def _read_error(question: Question, answer: Answer, model_name: str | None) -> R
         return Reading(Verdict.NO, reasons.MODEL_LOADING, words)
     if of_model and (answer.status == NOT_FOUND or _UNKNOWN.search(words)):
         return Reading(Verdict.NO, reasons.MODEL_NOT_FOUND, words)
-    return Reading(Verdict.NO, _NO[question], words)
+    return Reading(Verdict.NO, _NO[question], words, knows_model=of_model and says_not_ready(words, model_name))
 
 
 _UNKNOWN: Final = re.compile(r"unknown model.* is not found", re.IGNORECASE)
@@ -86,7 +86,8 @@ def _read_ok(question: Question, answer: Answer, model_name: str | None) -> Read
         if said is None:
             return no_answer(reasons.UNEXPECTED_ANSWER, f"the answer's `{key}` is neither true nor false")
         if not said:
-            return Reading(Verdict.NO, _NO[question], server_words(answer.body))
+            knows = question is Question.MODEL_READY and value.get("name") == model_name
+            return Reading(Verdict.NO, _NO[question], server_words(answer.body), knows_model=knows)
     if question is not Question.SERVER_LIVE and (said_no := denial_in(value, answer.body)):
         reason = reasons.MODEL_LOADING if question is Question.MODEL_READY and is_loading(said_no) else _NO[question]
         return Reading(Verdict.NO, reason, server_words(answer.body))

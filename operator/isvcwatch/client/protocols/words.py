@@ -47,6 +47,11 @@ def parse_json(body: bytes) -> object:
     return value
 
 
+def says_not_ready(words: str, model_name: str | None) -> bool:
+    """Whether a server's words are that this model is not ready, as KServe's are, which for one that it does not have are others."""
+    return bool(model_name) and re.search(rf"(?<![\w.-]){re.escape(model_name or '')} is not ready", words) is not None
+
+
 def is_markup(body: bytes, content_type: str = "") -> bool:
     """Whether the body is HTML or XML: as sent by a captive portal, an ingress' error page, or another kind of server."""
     kind = content_type.partition(";")[0].strip().lower()

@@ -95,6 +95,20 @@ class TestWatchesThatEnd:
             assert operator.running
             assert operator.get("/livez") == "200 ok\n"
 
+    def test_what_was_deleted_while_the_watch_was_away_is_found_in_seconds(
+        self, cluster: Cluster, namespace: str, proxy: FaultProxy, start: Callable[..., OperatorProcess]
+    ) -> None:
+        with RawServer(READY) as server:
+            operator = start("--resync", "600")
+            create(cluster, namespace, "iris", server)
+            wait_for(cluster, namespace, "iris", "True")
+            refused = proxy.rule(watches(), status=410)
+            proxy.cut_watches()
+            wait_until(lambda: refused.seen > 0, 15, "it has tried")
+            remove(cluster, namespace, "iris")
+            proxy.forget(refused)
+            wait_until(lambda: is_probed(operator, 0), 20, "it is probed no longer")
+
     def test_half_a_line_and_then_the_end(
         self, cluster: Cluster, namespace: str, proxy: FaultProxy, start: Callable[..., OperatorProcess]
     ) -> None:
