@@ -123,15 +123,14 @@ def circumstances(*, quick: bool, rounds: int, open_files: int) -> str:
 
 
 def renew(figures: Sequence[Figure], path: Path = DOCUMENT) -> None:
-    """Put these figures into the document's table in place of those of the same names, and leave the others as they are."""
+    """Put these figures into the document's table in place of those of the same names and subjects, and leave the others as they are."""
     document = path.read_text()
     begin, end = document.index(BEGIN) + len(BEGIN), document.index(END)
     first, _, rest = document[begin:end].strip().partition("\n\n")
     there = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in rest.splitlines()[2:]]
-    names = {figure.bench for figure in figures}
-    at = next((number for number, row in enumerate(there) if row[0] in names), len(there))
-    kept = [row for row in there if row[0] not in names]
-    at -= sum(row[0] in names for row in there[:at])
+    renewed = {(figure.bench, figure.subject) for figure in figures}
+    at = next((number for number, row in enumerate(there) if row[:2] in renewed), len(there))
+    kept = [row for row in there if row[:2] not in renewed]
     rows = [*kept[:at], *(_row(figure) for figure in figures), *kept[at:]]
     write_document(f"{first}\n\n{_table(rows)}", path)
 

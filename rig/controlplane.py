@@ -93,6 +93,11 @@ class ControlPlane:
         return f"https://127.0.0.1:{self._port}"
 
     @property
+    def authority(self) -> Path:
+        """The authority that its certificate is signed by."""
+        return self._ca()
+
+    @property
     def pid(self) -> int:
         """Of the process that serves the API."""
         return self._children[-1].pid

@@ -189,7 +189,7 @@ def _quiet(run: Run, stage: Stage, subject: Operator) -> None:
     probes = grown("isvcwatch_probes_total") / seconds
     how = f"10 s period, {probes:,.0f} probes/s, {grown('isvcwatch_resyncs_total'):.0f} complete lists in {seconds:.0f} s"
     run.add(goal("operator_cores", stage.size, cpu / seconds, "cores", 0.5, how))
-    run.add(goal("operator_rss", stage.size, rss, "MiB", 300.0, f"after {subject.age:.0f} s; {peak:.0f} MiB at most"))
+    run.add(goal("operator_rss", stage.size, rss, "MiB", 260.0, f"after {subject.age:.0f} s; {peak:.0f} MiB at most"))
     sent = sum(entry.is_write for entry in stage.plane.audit(since, ACCOUNT))
     told = grown("isvcwatch_status_writes_total") + grown("isvcwatch_events_total")
     how = f"writing requests in the API server's audit log in {seconds:.0f} s; the operator counts {told:.0f}"

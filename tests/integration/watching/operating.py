@@ -26,13 +26,14 @@ class OperatorProcess:
     """`isvcwatch run` with its log in a file. Use it in a `with` block."""
 
     def __init__(
-        self, kubeconfig: Path, directory: Path, *flags: str, loopback: bool = True, python: Sequence[str] = (sys.executable,)
+        self, kubeconfig: Path | None, directory: Path, *flags: str, loopback: bool = True, python: Sequence[str] = (sys.executable,)
     ) -> None:
         self.port = free_port()
         self.log = directory / f"operator-{self.port}.log"
         allow = ("--allow-cidr", "127.0.0.0/8") if loopback else ()
         bind = ("--http-bind", f"127.0.0.1:{self.port}")
-        self._command = [*python, "-m", "isvcwatch", "run", "--kubeconfig", str(kubeconfig), *allow, *bind, *flags]
+        cluster = ("--kubeconfig", str(kubeconfig)) if kubeconfig is not None else ()
+        self._command = [*python, "-m", "isvcwatch", "run", *cluster, *allow, *bind, *flags]
         self._child = Child(self._command, self.log)
 
     def __enter__(self) -> Self:

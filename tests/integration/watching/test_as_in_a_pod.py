@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rig import kserve_status as kserve
-from rig.account import ACCOUNT
+from rig.account import ACCOUNT, install_account
 from rig.process import wait_until
 from tests.integration.watching.answers import NOT_READY, READY, RawServer
 from tests.integration.watching.operating import QUICK, OperatorProcess, wait_for
@@ -24,6 +24,23 @@ if TYPE_CHECKING:
 
 NOBODY = ("unshare", "--user", "--map-user=65532", "--map-group=65532", "env", "-i", sys.executable)
 """Runs Python as a uid that has no line in /etc/passwd, with an empty environment."""
+
+
+POD = """
+mount -t tmpfs tmpfs /run
+credentials=/run/secrets/kubernetes.io/serviceaccount
+mkdir -p $credentials /run/root
+cp "$1" $credentials/token
+cp "$2" $credentials/ca.crt
+shift 2
+mount --rbind / /run/root
+mount -o remount,bind,ro /run/root
+cd /run/root
+pivot_root . .
+umount -l .
+exec "$@"
+"""
+"""Runs a command with a token and an authority where the kubelet puts them, on a root that can't be written to."""
 
 
 @pytest.fixture
@@ -54,6 +71,24 @@ def test_the_watch_works_for_a_uid_without_a_name_home_or_environment(
         wait_for(cluster, namespace, "iris", "False")
         assert operator.said("watch_restarts") == []
         assert "[+]watch: each kind that could be listed has a live watch" in operator.get("/livez?verbose")
+
+
+def test_it_finds_the_cluster_by_the_pods_own_credentials_on_a_read_only_root(
+    control_plane: ControlPlane, cluster: Cluster, namespace: str, tmp_path: Path, nobody: tuple[str, ...]
+) -> None:
+    token = tmp_path / "token"
+    token.write_text(install_account(cluster))
+    address = control_plane.url.removeprefix("https://").split(":")
+    environment = ("env", "-i", f"KUBERNETES_SERVICE_HOST={address[0]}", f"KUBERNETES_SERVICE_PORT={address[1]}")
+    pod = ("unshare", "-rm", "sh", "-euc", POD, "sh", str(token), str(control_plane.authority), *nobody[:-3], *environment, sys.executable)
+    tried = subprocess.run([*pod, "-c", "open('/written', 'w')"], capture_output=True, text=True, check=False)  # noqa: S603
+    if "Read-only file system" not in tried.stderr:
+        pytest.skip(f"needs a mount namespace: {tried.stderr.strip()}")
+    with RawServer(READY) as server, OperatorProcess(None, tmp_path, "--namespace", namespace, *QUICK, python=pod) as operator:
+        operator.wait_ready()
+        cluster.create_isvc(kserve.isvc("iris", namespace), kserve.ready("iris", namespace, server.base_url))
+        wait_for(cluster, namespace, "iris", "True")
+        assert operator.said("watch_restarts") == []
 
 
 @pytest.mark.parametrize("arguments", [("run",), ("explain", "models/iris"), ("explain", "-f", "/nowhere.yaml")])
