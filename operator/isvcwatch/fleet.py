@@ -17,7 +17,7 @@ from isvcwatch.core.gate import NAMELESS, Gate, NamesGate, is_silence
 from isvcwatch.core.health import Finding
 from isvcwatch.core.paths import Path, Paths, is_answer, is_mute
 from isvcwatch.core.reasons import CUT, Reason
-from isvcwatch.core.step import AskAnew, AskReplicas, NamespaceEnds, Probe, Rest, RoundEnded, Say, State, decision, step
+from isvcwatch.core.step import AskAnew, AskReplicas, NamespaceEnds, Probe, Rest, RoundEnded, Say, State, Surveyed, decision, step
 from isvcwatch.core.targets import Misconfigured, Skipped, Target
 
 if TYPE_CHECKING:
@@ -107,7 +107,12 @@ class Fleet:
         return iter(self._states.values())
 
     def feed(self, uid: str, happened: Input) -> None:
-        """Take in what has happened to a service. An exception becomes a `Failed` edge, so that one service can't stop the others."""
+        """Take in what has happened to a service. An exception becomes a `Failed` edge, so that one service can't stop the others.
+
+        A survey is left out while the watcher doubts its own network, through which some replicas may be reached and others not.
+        """
+        if type(happened) is Surveyed and self._gate.is_closed:
+            return
         before = self._states.get(uid)
         try:
             if type(happened) is RoundEnded and before is not None and before.outcome is happened.target:
@@ -229,7 +234,10 @@ class Fleet:
             if self._paths.answered(namespace, uid, now):
                 self.publish(PathTurned(namespace, None))
             return ended
-        if not is_mute(found) or (state.behind and lacking(ended.target.hops, state.behind)):
+        if state.behind and lacking(ended.target.hops, state.behind):  # its endpoints explain its silence, which is no sign of the network
+            self._paths.forget(namespace, uid)
+            return ended
+        if not is_mute(found):
             self._paths.forget(namespace, uid)
             return replace(ended, doubted=self._doubts(state, found))
         if self._doubts(state, found):

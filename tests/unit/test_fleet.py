@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
+from isvcwatch.core.backing import Backing
 from isvcwatch.core.conditions import Status
 from isvcwatch.core.edges import PathTurned
 from isvcwatch.core.health import Finding, Round
-from isvcwatch.core.objects import ComponentSpec, DeploymentMode
+from isvcwatch.core.objects import ComponentSpec, DeploymentMode, Replica
 from isvcwatch.core.paths import HELD
 from isvcwatch.core.reasons import EventReason, Reason
-from isvcwatch.core.step import Gone, RoundEnded, Rules, Seen, Told
+from isvcwatch.core.step import Gone, RoundEnded, Rules, Seen, Surveyed, Told
 from isvcwatch.core.targets import Misconfigured, Skipped, Target
 from isvcwatch.fleet import Fleet
 from isvcwatch.telemetry.edges import log_edge
@@ -241,6 +242,10 @@ class Doubting:
                 self.fleet.feed(target.uid, RoundEnded(target, found))
                 self.schedule.wells += found.model_ready.status is Status.TRUE
 
+    def reason(self, uid: str) -> str:
+        verdict = next(state.model_ready for state in self.fleet if state.isvc.uid == uid)
+        return verdict.reason if verdict else ""
+
     @property
     def accused(self) -> int:
         return sum(self.fleet.is_urgent(str(number)) for number in range(self.COUNT))
@@ -357,6 +362,32 @@ class TestSelfDoubt:
         doubting.schedule.wells = 1000
         doubting.find(ALL_REFUSED, count=5)
         assert doubting.accused == 5
+
+    def test_models_whose_services_have_lost_their_endpoints_are_told_and_are_no_sign_of_the_network(self) -> None:
+        """As where a namespace is scaled down, or is being deleted."""
+        doubting = Doubting()
+        for number in range(doubting.COUNT):
+            seen = isvc(uid=str(number), name=f"m{number}", conditions=saying(ALL_WELL))
+            doubting.fleet.feed(str(number), Seen(seen, None, (Backing("iris-predictor"),)))
+        doubting.find(ALL_REFUSED, rounds=1)
+        assert doubting.accused == doubting.COUNT
+        assert not doubting.fleet.impaired
+
+    def test_no_replica_is_accused_meanwhile(self) -> None:
+        doubting = Doubting()
+        replicas = tuple(Replica(f"10.1.0.{number}", f"iris-{number}") for number in range(2))
+        seen = isvc(uid="0", name="m0", conditions=saying(ALL_WELL))
+        doubting.fleet.feed("0", Seen(seen, None, (Backing("iris-predictor", replicas, (8080,)),)))
+        doubting.find(ALL_REFUSED)
+        found = {"iris-0": ALL_WELL.model_ready, "iris-1": ALL_REFUSED.model_ready}
+        for _ in range(3):
+            doubting.fleet.feed("0", Surveyed(doubting.schedule.targets["0"], found))
+        assert doubting.reason("0") == "ModelReady"
+        doubting.find(ALL_WELL)
+        doubting.fleet.reconsider()
+        for _ in range(2):
+            doubting.fleet.feed("0", Surveyed(doubting.schedule.targets["0"], found))
+        assert doubting.reason("0") == "SomeReplicasFail"
 
     def test_what_servers_answer_is_never_held(self) -> None:
         doubting = Doubting()
