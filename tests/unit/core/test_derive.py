@@ -460,6 +460,7 @@ class TestTLS:
             (Container(args=("--ssl_certfile", "/tls/tls.pem")), "spec.predictor: --ssl_certfile"),
             (Container(args=("--ssl-cert-file", "/c", "--ssl-key-file", "/k")), "spec.predictor: --ssl-"),
             (Container(environment={"NIM_SSL_MODE": "tls"}), "spec.predictor: env NIM_SSL_MODE"),
+            (Container(environment={"KSERVE_TLS_CERT_FILE": "/tls/tls.crt"}), "spec.predictor: env KSERVE_TLS_CERT_FILE"),
             (Container(ports=(Port(8443, "https-api"),)), "spec.predictor: port https-api"),
         ],
     )

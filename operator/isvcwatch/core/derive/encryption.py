@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 CERTIFICATE_FLAGS: Final = ("--ssl-certfile", "--ssl-keyfile", "--ssl-cert-file", "--ssl-key-file")
 """Flags of vLLM, SGLang and uvicorn, and of llama.cpp's server, which speak TLS alone if they have a certificate."""
 
+CERTIFICATE_FILE: Final = "KSERVE_TLS_CERT_FILE"
+"""The environment variable by which KServe's SDK speaks TLS alone. Source: kserve 0.21, `model_server.py`."""
+
 NIM_MODE: Final = "NIM_SSL_MODE"
 """The environment variable by which NVIDIA NIM speaks TLS alone."""
 
@@ -38,7 +41,8 @@ def told_by(server: Server, url: str) -> str:
         return f"{server.origin}: port {port.name}"
     _, flag = server.flag(*CERTIFICATE_FLAGS)
     mode, variable = server.variable(NIM_MODE)
-    return flag or (variable if mode.upper() in NIM_ENCRYPTED else "")
+    _, file = server.variable(CERTIFICATE_FILE)
+    return flag or file or (variable if mode.upper() in NIM_ENCRYPTED else "")
 
 
 def is_probed_at(url: str, container: Container) -> bool:
