@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from isvcwatch.kube.resources import Resource
 
 OK: Final = 200
+FORBIDDEN: Final = 403
 
 
 class Streams:
@@ -50,6 +51,11 @@ class Streams:
         """Whether the API server has taken up the latest watch of a resource, and its response has not ended."""
         response = self._latest.get(path_of(resource, namespace))
         return response is not None and response.status == OK and not response.closed
+
+    def is_forbidden(self, resource: Resource, namespace: str = "") -> bool:
+        """Whether the API server has refused the latest watch of a resource for want of a right."""
+        response = self._latest.get(path_of(resource, namespace))
+        return response is not None and response.status == FORBIDDEN
 
     def refusal(self, resource: Resource, namespace: str = "") -> str:
         """The status by which the API server refused the latest watch of a resource; empty if it did not."""

@@ -42,6 +42,9 @@ WATCHER: Final = "watcher for "
 LOOK: Final = 1.0
 """Seconds between two checks of whether the watches are live."""
 
+ASK: Final = 5.0
+"""Seconds between two questions to the API server whether it serves a kind that has no live watch."""
+
 DEAF: Final = 30.0
 """Seconds without a live watch of a kind after which the watch begins anew."""
 
@@ -120,6 +123,7 @@ class Watch:
         self._is_served = is_served
         self._streams = Streams(anew)
         self._heard: dict[Kind[Any], float] = {}
+        self._asked: dict[Kind[Any], float] = {}
         self._restarts = 0
         self._began = math.inf
 
@@ -202,7 +206,7 @@ class Watch:
     async def _lost(self, wanted: Sequence[Kind[Any]], absent: Container[Kind[Any]], began: float) -> str:
         """The reason why the watch must begin anew: a kind has had no live watch for long, or is served only now; else empty.
 
-        While the API server can't be asked what it serves, another try would fail as well.
+        While the API server can't be asked what it serves, or forbids the watch, another try would fail as well.
 
         Args:
             wanted: the kinds to watch.
@@ -213,9 +217,18 @@ class Watch:
         for kind in wanted:
             if self._is_live(kind):
                 self._heard[kind] = now
-            elif (kind in absent or now - max(self._heard[kind], began) > DEAF) and await self._is_known(kind):
+            elif kind not in absent and (now - max(self._heard[kind], began) <= DEAF or self._is_forbidden(kind)):
+                continue
+            elif await self._is_served_now(kind, now):
                 return f"{kind} is served now" if kind in absent else f"{kind} has had no live watch for {DEAF:g} s"
         return ""
+
+    async def _is_served_now(self, kind: Kind[Any], now: float) -> bool:
+        """Whether discovery names a kind, asked each `ASK` seconds at most; False in between, and where that can't be told."""
+        if now - self._asked.get(kind, -math.inf) < ASK:
+            return False
+        self._asked[kind] = now
+        return bool(await self._is_known(kind))
 
     async def _is_known(self, kind: Kind[Any]) -> bool | None:
         """Whether discovery names a kind; None if that can't be told."""
@@ -226,6 +239,9 @@ class Watch:
 
     def _is_live(self, kind: Kind[Any]) -> bool:
         return all(self._streams.is_live(kind.resource, place) for place in self._places(kind))
+
+    def _is_forbidden(self, kind: Kind[Any]) -> bool:
+        return any(self._streams.is_forbidden(kind.resource, place) for place in self._places(kind))
 
     def _places(self, kind: Kind[Any]) -> Sequence[str]:
         """The namespaces that a kind is watched in; an empty one for all."""

@@ -90,6 +90,7 @@ async def test_a_refused_watch_is_not_live_and_says_by_what_it_was_refused(stage
     await stage.watch()
     assert not stage.streams.is_live(INFERENCE_SERVICES)
     assert stage.streams.refusal(INFERENCE_SERVICES) == "403 Forbidden"
+    assert stage.streams.is_forbidden(INFERENCE_SERVICES)
     stage.status = 200
     await stage.watch()
     assert stage.streams.refusal(INFERENCE_SERVICES) == ""

@@ -141,6 +141,21 @@ class TestWatchesThatEnd:
             assert operator.running
             assert operator.get("/livez") == "200 ok\n"
 
+    def test_a_watch_that_is_forbidden_is_said_and_costs_the_others_nothing(
+        self, cluster: Cluster, namespace: str, proxy: FaultProxy, start: Callable[..., OperatorProcess]
+    ) -> None:
+        with RawServer(READY) as server:
+            operator = start("--resync", "600")
+            proxy.rule(watches("endpointslices"), status=403)
+            proxy.cut_watches()
+            said = "[!]watch: no live watch of endpointslices.discovery.k8s.io for"
+            wait_until(lambda: said in operator.get("/livez?verbose"), 45, "it says that it has no watch")
+            assert "the API server answers 403" in operator.get("/livez?verbose")
+            time.sleep(5)
+            assert operator.said("watch_restarts") == []
+            create(cluster, namespace, "iris", server)
+            wait_for(cluster, namespace, "iris", "True", timeout=5)
+
     def test_a_list_whose_continue_token_has_expired(
         self, cluster: Cluster, namespace: str, proxy: FaultProxy, start: Callable[..., OperatorProcess]
     ) -> None:
