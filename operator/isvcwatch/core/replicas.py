@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from isvcwatch.core.backing import backing_of
 from isvcwatch.core.conditions import Status, one_line
 from isvcwatch.core.health import Finding
 from isvcwatch.core.reasons import Reason
@@ -90,7 +91,7 @@ def survey_of(target: Target, behind: Collection[Backing]) -> Survey | None:
 
 def _of_hops(hops: Collection[Hop], behind: Collection[Backing]) -> Iterator[tuple[int, str, str, int]]:
     for number, hop in enumerate(hops):
-        backing = next((backing for backing in behind if backing.service == hop.service), None)
+        backing = backing_of(hop.service, behind)
         port = backing.port(hop.port) if backing is not None and not hop.canary else 0
         ready = [replica for replica in backing.endpoints if replica.ready] if backing is not None else []
         if port and len(ready) > 1:

@@ -49,15 +49,19 @@ class Streams:
 
     def is_live(self, resource: Resource, namespace: str = "") -> bool:
         """Whether the API server has taken up the latest watch of a resource, and its response has not ended."""
-        response = self._latest.get(path_of(resource, namespace))
+        response = self._of(resource, namespace)
         return response is not None and response.status == OK and not response.closed
 
     def is_forbidden(self, resource: Resource, namespace: str = "") -> bool:
         """Whether the API server has refused the latest watch of a resource for want of a right."""
-        response = self._latest.get(path_of(resource, namespace))
+        response = self._of(resource, namespace)
         return response is not None and response.status == FORBIDDEN
 
     def refusal(self, resource: Resource, namespace: str = "") -> str:
         """The status by which the API server refused the latest watch of a resource; empty if it did not."""
-        response = self._latest.get(path_of(resource, namespace))
+        response = self._of(resource, namespace)
         return f"{response.status} {response.reason}" if response is not None and response.status != OK else ""
+
+    def _of(self, resource: Resource, namespace: str) -> aiohttp.ClientResponse | None:
+        """The response of the latest watch of a resource; None if it was never watched."""
+        return self._latest.get(path_of(resource, namespace))
