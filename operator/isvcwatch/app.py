@@ -20,6 +20,7 @@ from isvcwatch.kube.kinds import inputs
 from isvcwatch.kube.preflight import Preflight
 from isvcwatch.kube.queue import Queue
 from isvcwatch.kube.resync import Resync
+from isvcwatch.kube.servers import ApiServers
 from isvcwatch.kube.sinks.conditions import ConditionsSink
 from isvcwatch.kube.sinks.events import EventsSink, Regarding
 from isvcwatch.kube.sinks.own import OwnEvents
@@ -110,6 +111,7 @@ class Operator:
             "lookups": Vigil(Lookups(), lambda found: fleet.names_checked(found=found), must_succeed=in_a_pod()),
         }
         self._preflight = Preflight(api, self._store, settings.namespaces)
+        self._servers = ApiServers(api, addresses.deny)
         self._resync = Resync(api, self._store, settings.namespaces, metrics, settings.resync)
         self._watch = Watch(connection, self._store, settings.namespaces, metrics, api.discovers, self._resync.soon)
         metrics.watch_health(lambda: level(self._signs()))
@@ -128,11 +130,12 @@ class Operator:
         _end_by_signal(stop)
         try:
             parts = {"engine": self._engine.run(), "queue": self._queue.run(), "events": self._events.run()}
+            parts["servers"] = self._servers.run()
             parts |= {name: vigil.run() for name, vigil in self._vigils.items()}
             async with _running(**parts) as tasks:
                 for task in tasks:
                     task.add_done_callback(functools.partial(self._part_ended, stop=stop))
-                kinds = await _unless_stopped(self._preflight.run(), stop)
+                kinds = await _unless_stopped(self._begin(), stop)
                 if kinds is not None:
                     async with _running(resync=self._resync.run(kinds)) as (resync,):
                         resync.add_done_callback(functools.partial(self._part_ended, stop=stop))
@@ -144,6 +147,11 @@ class Operator:
         if self._ended or not stop.is_set():
             raise EndedError(f"the {self._ended or 'watch'} has ended by itself; the log says why")
         log.info("ended")
+
+    async def _begin(self) -> list[Kind[Any]]:
+        """Read the cluster, once it is known which addresses are the API servers'."""
+        await self._servers.look()
+        return await self._preflight.run()
 
     async def _flush(self) -> None:
         """Send out the writes and Events that are due. The next process decides again on any that don't go out in time."""

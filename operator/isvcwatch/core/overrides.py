@@ -70,7 +70,7 @@ def rounds(text: str) -> int:
 
 
 def base_url(text: str) -> str:
-    """Parse a base URL that can be probed: it has http or https and a host, and neither credentials nor a fragment."""
+    """Parse a base URL that can be probed: it has http or https and a host, and no credentials, query or fragment."""
     try:
         parts = urlsplit(text)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
@@ -80,6 +80,8 @@ def base_url(text: str) -> str:
         raise WrongValueError("write a URL such as http://my-model.my-namespace.svc.cluster.local:8080")
     if "@" in urlsplit(text).netloc:
         raise WrongValueError("write the URL without a user name or password: credentials don't belong into an object's metadata")
+    if "?" in text or "#" in text:
+        raise WrongValueError("write the URL without a query or fragment: it is shown in conditions, Events and logs")
     return text
 
 
@@ -138,5 +140,5 @@ def _checked(name: str, value: str, check: Callable[[str], T]) -> T:
 
 
 def shown(url: str) -> str:
-    """The URL as it is shown in messages: without a user name and password, even if it is malformed."""
-    return re.sub(r"//.*@", "//…@", url, flags=re.DOTALL)
+    """The URL as it is shown in messages: without a user name, password, query and fragment, even if it is malformed."""
+    return re.sub(r"[?#].*", lambda cut: f"{cut[0][0]}…", re.sub(r"//.*@", "//…@", url, flags=re.DOTALL), flags=re.DOTALL)

@@ -27,7 +27,9 @@ class Hop:
         base_url: the scheme, host, port and path that the protocol's routes are appended to.
         protocol: one of `overrides.PROTOCOLS`.
         model_name: the name that the server knows its model by.
-        own_host: whether the host is a Service in the object's own namespace; any other host must resolve into an allowed range.
+        own_host: whether the host is a Service in the object's own namespace that leads to pods, as far as is known; any other host must
+            resolve into an allowed range, and what it answers is quoted nowhere.
+        routed: whether the host's name may be an alias of a gateway elsewhere in the cluster, as Knative's are.
         protocol_certain: whether the server is known to speak the protocol; a guess is investigated when an answer contradicts it.
         name_certain: whether the server is known to use that model name; a guess is investigated when an answer contradicts it.
         address_certain: whether the host is a Service that KServe makes.
@@ -49,6 +51,7 @@ class Hop:
     protocol: str
     model_name: str
     own_host: bool
+    routed: bool = False
     protocol_certain: bool = True
     name_certain: bool = True
     address_certain: bool = True

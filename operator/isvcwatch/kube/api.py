@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from isvcwatch.kube import errors
-from isvcwatch.kube.resources import path_of
+from isvcwatch.kube.resources import NAMESPACES, path_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -90,6 +90,11 @@ class Api:
             return False
         served = (await self._call("GET", "get", resource, f"/apis/{version}")).get("resources") or ()
         return any(known.get("name") == resource.plural for known in served)
+
+    async def server_addresses(self) -> list[str]:
+        """The addresses with ports that the API server tells its clients to reach it by. Any client that is known may ask."""
+        told = (await self._call("GET", "get", NAMESPACES, "/api")).get("serverAddressByClientCIDRs") or ()
+        return [str(each["serverAddress"]) for each in told if isinstance(each, dict) and "serverAddress" in each]
 
     async def try_watch(self, resource: Resource, namespace: str, resource_version: str) -> None:
         """Watch for a second, only to see whether that is allowed."""

@@ -163,7 +163,9 @@ def _listed(hop: Hop, note: str, server: Recognised, models: tuple[str, ...]) ->
         return Learned((hop,), note, _name_unknown(hop, f"it lists {len(models)} models"))
     known = tuple(replace(hop, model_name=name, name_certain=True) for name in models)
     how = f"asked as `{models[0]}`, the one model the server lists"
-    if len(models) > 1:
+    if not hop.own_host:  # whose answers are quoted nowhere
+        how = f"asked by the server's own list of {len(models)}"
+    elif len(models) > 1:
         how = f"asked as {', '.join(f'`{name}`' for name in models)}: the server lists them, and none as `{hop.model_name}`"
     return Learned(known, one_line("; ".join(filter(None, (note, how))), 256))
 

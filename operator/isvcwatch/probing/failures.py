@@ -86,5 +86,5 @@ def finding(error: WireError, url: str) -> Finding:
         url: the URL that was asked, without credentials, for the message.
     """
     reason, words = TIMED_OUT[error.phase] if isinstance(error, transport.TimedOutError) else CAUSES[type(error)]
-    message = words.format(url=url, why=one_line(str(error), 192))
+    message = words.format(url=url, why=one_line(str(error), 256))
     return Finding(Status.UNKNOWN if reason in UNKNOWN else Status.FALSE, reason, message)

@@ -19,7 +19,7 @@ from isvcwatch.probing.discovery import Learned, contradicts, tempered
 from isvcwatch.probing.places import protocol_of
 
 if TYPE_CHECKING:
-    from isvcwatch.client.protocols import Answer
+    from isvcwatch.client.protocols import Answer, Reading
     from isvcwatch.client.transport import Ask
     from isvcwatch.core.targets import Hop
 
@@ -137,8 +137,13 @@ class Rung:
             return Finding(Status.TRUE, reason, MEANINGS[reason] + self._note) if self._note else WELL[reason]
         self.knows_model = self.knows_model or reading.knows_model
         no = reading.verdict is Verdict.NO or reading.reason in DOWN
-        said = f": {detail}" if (detail := reading.detail.removeprefix(f"HTTP {answer.status}").strip()) else ""
+        said = f": {words}" if (words := self._quotable(answer, reading)) else ""
         return Finding(Status.FALSE if no else Status.UNKNOWN, reason, f"{self.url} answered {answer.status}{said}{self._note}")
+
+    def _quotable(self, answer: Answer, reading: Reading) -> str:
+        """What the server said, if it is the service's own and known to be a model server; else nothing, since it may be anybody's."""
+        recognised = self._hop.protocol_certain or reading.knows_model
+        return reading.detail.removeprefix(f"HTTP {answer.status}").strip() if self._hop.own_host and recognised else ""
 
 
 class Ladder:

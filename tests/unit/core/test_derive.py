@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from isvcwatch.core import overrides
+from isvcwatch.core.backing import Backing
 from isvcwatch.core.conditions import Condition
 from isvcwatch.core.derive import Derivation, derive, is_own_host
-from isvcwatch.core.objects import Canary, ComponentSpec, Container, DeploymentMode, Port, ReadyRoute, Runtime, RuntimeKey
+from isvcwatch.core.objects import Canary, ComponentSpec, Container, DeploymentMode, Port, ReadyRoute, Replica, Runtime, RuntimeKey
 from isvcwatch.core.policy import ProbePolicy
 from isvcwatch.core.reasons import Reason
 from isvcwatch.core.targets import Component, Hop, Misconfigured, Skipped, Target
@@ -133,10 +134,36 @@ class TestAddress:
         assert hop_of(isvc()).own_host
         assert not hop_of(annotated(url="http://iris-predictor.others.svc")).own_host
 
+    @pytest.mark.parametrize(
+        ("pods", "own"), [((), True), (("iris-0",), True), (("iris-0", "iris-1"), True), (("",), False), (("iris-0", ""), False)]
+    )
+    def test_a_service_whose_endpoints_are_no_pods_leads_wherever_its_maker_wants(self, pods: tuple[str, ...], own: bool) -> None:
+        for service, url in ((isvc(), PREDICTOR), (annotated(url="http://mine.models.svc"), "http://mine.models.svc")):
+            name = url.removeprefix("http://").split(".")[0]
+            behind = [Backing(name, tuple(Replica(f"10.1.0.{number}", pod) for number, pod in enumerate(pods)))]
+            outcome = derive(service, None, DEFAULTS, behind).outcome
+            assert isinstance(outcome, Target)
+            assert outcome.hops[0].own_host is own
+
+    def test_an_annotations_service_without_slices_may_be_anybodys_but_for_those_that_kserve_makes(self) -> None:
+        assert not hop_of(annotated(url="http://mine.models.svc")).own_host
+        assert not hop_of(annotated(url="http://iris-metrics.models.svc")).own_host
+        assert hop_of(annotated(url="http://iris-predictor.models.svc:9000")).own_host
+        in_status = replace(
+            isvc(), component_urls={"predictor": "http://elsewhere.models.svc"}, annotations={overrides.URL: "http://elsewhere.models.svc"}
+        )
+        assert hop_of(in_status).own_host
+
+    def test_knatives_names_may_lead_to_its_gateway_and_no_others(self) -> None:
+        knative = isvc(mode=DeploymentMode.KNATIVE, address_url="http://iris.models.svc.cluster.local")
+        assert hop_of(knative).routed
+        assert not hop_of(replace(knative, annotations={overrides.URL: "http://iris.models.svc.cluster.local"})).routed
+        assert not hop_of(isvc()).routed
+
     def test_the_clusters_domain_is_what_kserve_wrote_and_not_what_an_annotation_says(self) -> None:
         elsewhere = isvc(address_url="http://iris-predictor.models.svc.corp.example")
         assert hop_of(elsewhere).own_host
-        assert hop_of(replace(elsewhere, annotations={overrides.URL: "http://other.models.svc.corp.example"})).own_host
+        assert hop_of(replace(elsewhere, annotations={overrides.URL: "http://iris-predictor.models.svc.corp.example:9000"})).own_host
         assert not hop_of(replace(elsewhere, annotations={overrides.URL: "http://other.models.svc.attacker.example"})).own_host
         assert not hop_of(annotated(url="http://iris.models.svc.attacker.example")).own_host
 

@@ -38,7 +38,7 @@ def test_an_annotation_of_ours_that_means_nothing_is_named() -> None:
     ("annotation", "text", "field", "value"),
     [
         ("url", "http://m.models.svc:8080", "url", "http://m.models.svc:8080"),
-        ("url", " https://h/base?q=1 \n", "url", "https://h/base?q=1"),
+        ("url", " https://h/base/ \n", "url", "https://h/base/"),
         ("url", "http://[fd00::1]:80", "url", "http://[fd00::1]:80"),
         ("protocol", "v2", "protocol", "v2"),
         ("protocol", "V1", "protocol", "v1"),
@@ -86,6 +86,9 @@ def test_a_right_number_goes_into_the_policy(annotation: str, text: str, field: 
         ("url", "http://a b", "write a URL such as"),
         ("url", "http://h/a\x00b", "write a URL such as"),
         ("url", "http://me:secret@h", "without a user name or password"),
+        ("url", "http://h/a?token=hunter2", "without a query or fragment"),
+        ("url", "http://h?", "without a query or fragment"),
+        ("url", "http://h#hunter2", "without a query or fragment"),
         ("protocol", "", "write one of v1, v2, openai, vllm"),
         ("protocol", "grpc-v2", "write one of v1, v2, openai, vllm"),
         ("protocol", "v3", "write one of v1, v2, openai, vllm"),
@@ -121,8 +124,19 @@ def test_a_wrong_value_is_refused_and_says_what_to_write(annotation: str, text: 
     assert said.isprintable()
 
 
-@pytest.mark.parametrize("url", ["http://me:hunter2@h", "http://me:hunter2/@h", "http://me:hunter2 @h", "ftp://hunter2@h"])
-def test_a_password_in_a_url_is_not_repeated(url: str) -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://me:hunter2@h",
+        "http://me:hunter2/@h",
+        "http://me:hunter2 @h",
+        "ftp://hunter2@h",
+        "http://h?hunter2",
+        "http://h#hunter2",
+        "http:/h?a=1&\nhunter2",
+    ],
+)
+def test_a_secret_in_a_url_is_not_repeated(url: str) -> None:
     with pytest.raises(WrongValueError) as refusal:
         overrides.read({overrides.URL: url}, DEFAULTS)
     assert "hunter2" not in str(refusal.value)

@@ -155,6 +155,22 @@ async def test_what_an_answer_means_for_the_condition(answer: Answer, status: St
     assert "token=x" not in found.model_ready.message
 
 
+SECRET = b'{"error": "hunter2", "message": "hunter2"}'
+
+
+@pytest.mark.parametrize("status", [401, 403, 302, 400, 404, 418, 429, 500, 503])
+@pytest.mark.parametrize("asked", [replace(hop(BASE), own_host=False), replace(hop(BASE), protocol_certain=False)])
+async def test_what_may_be_anybodys_answer_is_quoted_nowhere(status: int, asked: Hop) -> None:
+    answer = Answer(status, b"hunter2" if status == 503 else SECRET, {"location": "http://hunter2.example/hunter2"})
+    found = await Stage({"*": answer}, [asked]).round()
+    assert "hunter2" not in str(found)
+
+
+async def test_what_the_services_own_server_says_is_quoted() -> None:
+    found = await Stage({"*": Answer(500, b'{"error": "out of memory"}')}, [hop(BASE)]).round()
+    assert "out of memory" in found.model_ready.message
+
+
 @pytest.mark.parametrize("body", [b"", b"\x00\xff" * 1000, b"a\nb\n" * 1000, b"[" * 10_000, "é\u202e".encode() * 500])
 async def test_whatever_a_server_says_its_message_is_one_bounded_line(body: bytes) -> None:
     found, _ = await round_of({"*": Answer(503, body)})

@@ -180,7 +180,8 @@ class _Deriving:
             url,
             spoken.protocol,
             name.name,
-            own_host=bool(service),
+            own_host=bool(service) and self._leads_to_pods(service),
+            routed=self.isvc.mode is not DeploymentMode.STANDARD and not self.asked.url,
             protocol_certain=spoken.certain,
             name_certain=name.certain,
             address_certain=at.certain,
@@ -192,6 +193,16 @@ class _Deriving:
             service=service,
             port=declared.number if (declared := address.port_asked(url, container)) else 0,
         )
+
+    def _leads_to_pods(self, service: str) -> bool:
+        """Whether a Service of the namespace leads to pods, by its slices; if they are not known, whether it is one that KServe makes.
+
+        One without a selector leads wherever its maker wants. One that an annotation names may be such a one.
+        """
+        backing = backing_of(service, self.behind)
+        if backing is not None:
+            return all(endpoint.pod for endpoint in backing.endpoints)
+        return not self.asked.url or service in address.services_of(self.isvc)
 
     def _at_http_port(self, at: Address, container: Container) -> Address:
         """The address, with another declared port if its own is for gRPC."""

@@ -155,6 +155,13 @@ def _service_names(isvc: InferenceService, component: Component) -> tuple[str, .
     return (*named, f"{isvc.name}-{component}")
 
 
+def services_of(isvc: InferenceService) -> frozenset[str]:
+    """The Services that KServe makes for a service: those that its status names, and its predictor's."""
+    written = (isvc.address_url, isvc.url, *isvc.component_urls.values())
+    named = {own_service(url, isvc.namespace, cluster_domain(isvc)) for url in written}
+    return frozenset(named - {""}) | frozenset(_service_names(isvc, Component.PREDICTOR))
+
+
 def _http_port(ports: tuple[Port, ...]) -> int:
     return next((port.number for port in ports if not port.is_grpc), DEFAULT_PORT)
 
