@@ -13,7 +13,7 @@ import structlog
 from isvcwatch.client.tls import trusting
 from isvcwatch.engine import Engine
 from isvcwatch.kube.api import Api
-from isvcwatch.kube.budget import Budget
+from isvcwatch.kube.budget import Budget, Shares
 from isvcwatch.kube.connection import connect, in_a_pod
 from isvcwatch.kube.endings import Endings
 from isvcwatch.kube.kinds import inputs
@@ -102,7 +102,7 @@ class Operator:
         self._events = EventsSink(api, metrics, budget=Budget(settings.write_rate, settings.write_burst), ends=ends)
         budget = Budget(settings.write_rate, settings.write_burst)
         conditions = ConditionsSink(api, self._store, self._events, self._engine.fleet, metrics, Endings(api, ends), budget)
-        self._queue = Queue(conditions.take_turn, conditions.place)
+        self._queue = Queue(conditions.take_turn, conditions.place, Shares(settings.write_rate))
         pod = Regarding("v1", "Pod", *settings.pod) if settings.pod else None
         self._own_events = OwnEvents(self._events, pod)
         fleet = self._engine.fleet

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
+from isvcwatch.kube.budget import AT_FIRST, SHARE, Shares
 from isvcwatch.kube.queue import HURRIED, WORKERS, Place, Queue, Turn
 
 if TYPE_CHECKING:
@@ -25,11 +27,13 @@ class Stage:
         after: what comes after a service's turn, where it is not over with it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shares: Shares | None = None) -> None:
         self.began: list[str] = []
+        self.at_once: Counter[str] = Counter()
+        self.most_at_once = 0
         self.ill: set[str] = set()
         self.after: dict[str, Turn] = {}
-        self.queue = Queue(self._take, lambda uid: Place(uid in self.ill, uid.partition("/")[0]))
+        self.queue = Queue(self._take, lambda uid: Place(uid in self.ill, uid.partition("/")[0]), shares)
 
     def request(self, *uids: str) -> None:
         for uid in uids:
@@ -37,13 +41,16 @@ class Stage:
 
     async def _take(self, uid: str) -> Turn:
         self.began.append(uid)
+        self.at_once[uid] += 1
+        self.most_at_once = max(self.most_at_once, self.at_once[uid])
         await asyncio.sleep(1)
+        self.at_once[uid] -= 1
         return self.after.get(uid, Turn())
 
 
 @asynccontextmanager
-async def queueing() -> AsyncIterator[Stage]:
-    stage = Stage()
+async def queueing(shares: Shares | None = None) -> AsyncIterator[Stage]:
+    stage = Stage(shares)
     task = asyncio.create_task(stage.queue.run())
     yield stage
     assert not task.done()
@@ -107,6 +114,64 @@ async def test_while_it_is_flushed_nobody_rests_for_long() -> None:
         stage.request(*many("a", WORKERS))
         assert await stage.queue.flush(1 + 10 * HURRIED)
         assert len(stage.began) == 2 * WORKERS
+
+
+async def test_flushing_gives_nobody_two_turns_at_once() -> None:
+    async with queueing() as stage:
+        stage.request("a/1")
+        await asyncio.sleep(0.5)
+        stage.request("a/1")
+        assert await stage.queue.flush(5)
+        assert stage.began == ["a/1", "a/1"]
+        assert stage.most_at_once == 1
+
+
+async def test_one_whose_rest_a_flush_has_ended_is_freed_once() -> None:
+    async with queueing() as stage:
+        stage.after["a/1"] = Turn(rest=1.2)
+        stage.request("a/1")
+        await asyncio.sleep(1.5)
+        stage.request("a/1")
+        flushing = asyncio.create_task(stage.queue.flush(5))
+        await asyncio.sleep(0.8)  # the rest would have ended in the midst of this turn
+        stage.request("a/1")
+        assert await flushing
+        assert stage.most_at_once == 1
+        assert len(stage.began) == 3
+
+
+async def test_while_many_fail_every_fourth_turn_is_another() -> None:
+    async with queueing() as stage:
+        stage.ill = {*many("a", 1000)}
+        stage.request(*many("a", 1000), *many("b", 100))
+        await asyncio.sleep(9.5)
+        assert sum(uid.startswith("b/") for uid in stage.began) == len(stage.began) // 4 == 10 * WORKERS // 4
+
+
+async def test_a_namespace_that_has_had_its_share_waits_and_no_other_does() -> None:
+    shares = Shares(rate=1.0)
+    async with queueing(shares) as stage:
+        crowd = many("crowd", 500)
+        stage.after = dict.fromkeys([*crowd, "other/1"], Turn(wrote=True))
+        stage.ill = {*crowd}
+        stage.request(*crowd)
+        await asyncio.sleep(1000)
+        had = len(stage.began)
+        assert had == 500
+        assert shares.wait("crowd", asyncio.get_running_loop().time()) <= 0
+        stage.request(*crowd)
+        await asyncio.sleep(100.5)
+        assert len(stage.began) - had == pytest.approx(AT_FIRST + 100 * SHARE, abs=2 * WORKERS)
+        stage.request("other/1")
+        await asyncio.sleep(0.1)
+        assert stage.began[-1] == "other/1"
+
+
+async def test_what_a_namespace_may_have_does_not_hold_up_the_end() -> None:
+    async with queueing(Shares(rate=0.1)) as stage:
+        stage.after = dict.fromkeys(many("a", 100), Turn(wrote=True))
+        stage.request(*many("a", 100))
+        assert await stage.queue.flush(20)
 
 
 async def test_what_does_not_end_in_time_is_not_waited_for() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -12,7 +13,7 @@ from isvcwatch.core.conditions import ConditionType, Status
 from isvcwatch.core.step import Told
 from isvcwatch.kube import errors
 from isvcwatch.kube.backoff import pause
-from isvcwatch.kube.budget import Budget
+from isvcwatch.kube.budget import Budget, Restlessness
 from isvcwatch.kube.kinds import SERVICES
 from isvcwatch.kube.queue import Place, Turn
 from isvcwatch.kube.resources import INFERENCE_SERVICE_STATUS, INFERENCE_SERVICES
@@ -92,6 +93,7 @@ class ConditionsSink:
         self._metrics = metrics
         self._endings = endings
         self._budget = budget or Budget()
+        self._restlessness = Restlessness()
         self._outdated: set[str] = set()
         self._tries: dict[str, int] = {}
         self._complaints: dict[str, str] = {}
@@ -145,7 +147,7 @@ class ConditionsSink:
             self._store.put(SERVICES, after)
         if decision.notice:
             self._events.record(isvc, decision.notice)
-        return Turn(rest=self._rest_after(isvc, decision) if decision.writes else 0.0)
+        return Turn(rest=self._rest_after(isvc, decision), wrote=True) if decision.writes else Turn()
 
     def _nothing_to_do(self, uid: str) -> Turn:
         """End a service's turns until it asks for one again."""
@@ -165,7 +167,12 @@ class ConditionsSink:
         return tries
 
     def _rest_after(self, isvc: InferenceService, decision: Decision) -> float:
-        """Seconds that an object rests after a write; longer each time if the same write is repeated, since then others undo it."""
+        """Seconds that an object rests after a write: longer each time that it is written within minutes, whoever makes that necessary."""
+        self._look_for_fight(isvc, decision)
+        return PACE + self._restlessness.written(isvc.uid, asyncio.get_running_loop().time())
+
+    def _look_for_fight(self, isvc: InferenceService, decision: Decision) -> None:
+        """Say once that others undo our writes, where the same one is repeated."""
         said = tuple((c.type, c.status, c.reason) for c in decision.conditions)
         before, times = self._said.pop(isvc.uid, ((), 0))
         times = times + 1 if said == before else 0
@@ -174,7 +181,6 @@ class ConditionsSink:
             self._said.popitem(last=False)
         if times == FIGHT:
             self._say_fight(isvc)
-        return PACE if times <= AT_ONCE else max(PACE, pause(times - AT_ONCE))
 
     @staticmethod
     def _say_fight(isvc: InferenceService) -> None:

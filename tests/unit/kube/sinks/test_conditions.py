@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
@@ -458,9 +459,49 @@ async def test_what_others_undo_again_and_again_is_written_less_and_less_often_a
     assert [line["event"] for line in lines] == ["written_by_others_too"]
 
 
-async def test_what_turns_again_and_again_is_written_each_time() -> None:
-    async with writing(FakeApi({"json_patch": [raw()]}), [SAY_READY, SAY_UNREADY] * 20) as stage:
-        for _ in range(45):
+async def test_what_turns_now_and_then_is_written_at_once() -> None:
+    async with writing(FakeApi({"json_patch": [raw()]}), [SAY_READY, SAY_UNREADY] * 10) as stage:
+        for turn in range(20):
+            await asyncio.sleep(60)
+            stage.queue.request("uid-of-iris")
+            await asyncio.sleep(0.1)
+            assert len(stage.plan.carried_out) == min(turn + 2, 20)
+
+
+async def test_what_turns_again_and_again_is_written_once_a_minute_in_the_end_with_what_is_then_so() -> None:
+    async with writing(FakeApi({"json_patch": [raw()]}), [SAY_READY, SAY_UNREADY] * 200) as stage:
+        for _ in range(1800):
             stage.queue.request("uid-of-iris")
             await asyncio.sleep(1)
-        assert len(stage.plan.carried_out) == 40
+        assert 30 <= len(stage.plan.carried_out) <= 40
+
+
+async def test_services_that_turn_all_the_time_leave_the_writes_to_the_others() -> None:
+    hostile = [f"uid-of-{number}" for number in range(80)]
+    async with writing(FakeApi({"json_patch": [raw()]}), [SAY_UNREADY, SAY_READY] * 500, hostile, Budget()) as stage:
+        written = []
+        for _ in range(300):
+            for uid in hostile:
+                stage.queue.request(uid)
+            await asyncio.sleep(1)
+            written.append(len(stage.plan.carried_out))
+        assert written[-1] - written[-60] <= 3 * 60
+
+
+async def test_in_a_mass_outage_those_that_recover_are_written_within_a_minute() -> None:
+    failing, well = [f"uid-of-{number}" for number in range(10_000)], [f"uid-of-well-{number}" for number in range(250)]
+
+    def there(name: str, _: object) -> dict[str, Any]:
+        return raw(f"uid-of-{name}") | {"metadata": raw()["metadata"] | {"name": name, "uid": f"uid-of-{name}"}}
+
+    async with writing(FakeApi({"json_patch": [there], "get": [there]}), [SAY_UNREADY], [], Budget()) as stage:
+        stage.plan.decisions = {uid: [ACCUSE] for uid in failing} | {uid: [SAY_READY] for uid in well}
+        for uid in failing:
+            stage.queue.request(uid)
+        await asyncio.sleep(10)
+        for uid in well:
+            stage.queue.request(uid)
+        await asyncio.sleep(60)
+        told = Counter(decision.conditions[0].status for _, decision in stage.plan.carried_out)
+        assert told[Status.TRUE] == len(well)
+        assert told[Status.FALSE] >= 0.7 * sum(told.values())
