@@ -6,14 +6,13 @@ import asyncio
 import contextlib
 import random
 import socket
-import threading
 import time
-from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
-from isvcwatch.client.transport.errors import ExhaustedError, NameNotFoundError, Phase, ResolverError, WireError
+from isvcwatch.client.transport.errors import NameNotFoundError, Phase, ResolverError, WireError
+from isvcwatch.client.transport.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,19 +29,22 @@ MISSING: Final = 2.0
 """Seconds that a failed lookup is remembered, so that many callers at once cause a single lookup."""
 
 THREADS: Final = 8
-"""Lookups of own hosts at once; a thread is held for as long as the resolver hangs (by default 10 s and more)."""
+"""Lookups of own hosts at once while none hangs."""
 
 EACH: Final = 2
 """Lookups at once of own hosts in one namespace: a Service of type ExternalName leads to a name server that is somebody's and may hang."""
 
+MOST: Final = 64
+"""Lookups of own hosts at once, those that hang included: those of forty namespaces that hang, `THREADS` more, and some room."""
+
 THREADS_FOR_OTHERS: Final = 4
-"""Lookups at once of hosts that are not the asker's own, whose name servers may be anybody's: they hold up none but one another."""
+"""Lookups at once, while none hangs, of hosts that are not the asker's own, whose name servers may be anybody's."""
 
 EACH_OF_OTHERS: Final = 1
 """Lookups at once of those under one domain."""
 
-WAITING: Final = 20_000
-"""Lookups that may wait for a thread."""
+MOST_OF_OTHERS: Final = 16
+"""Lookups of those at once, the ones that hang included."""
 
 FORGET: Final = 3600.0
 """Seconds after which a name that nobody asked for is dropped."""
@@ -72,13 +74,20 @@ class _Known:
 
 
 class Names:
-    """Looks names up, for one event loop at a time."""
+    """Looks names up, for one event loop at a time.
+
+    Own hosts and other hosts have separate threads, and in both groups so have names with addresses and names without. So a known name is
+    renewed before its addresses run out, however many new names wait or hang. `Threads` says what parties whose names hang cost the others.
+
+    A failure is remembered for `MISSING` however often it is repeated: a Service that appears must be found within seconds, namespaces take
+    turns, and who asks for a name that has long been missing asks less and less often.
+    """
 
     def __init__(self, lookup: Lookup | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._lookup = lookup or system_lookup
         self._clock = clock
         self._entries: dict[tuple[str, bool], _Known] = {}
-        self._own, self._others = _Threads(THREADS, EACH), _Threads(THREADS_FOR_OTHERS, EACH_OF_OTHERS)
+        self._threads = {(own, renewal): _threads(clock, own=own) for own in (True, False) for renewal in (True, False)}
         self._swept = clock()
 
     def known(self, host: str, *, own: bool = True) -> tuple[str, ...]:
@@ -126,8 +135,8 @@ class Names:
 
     def close(self) -> None:
         """End each thread as soon as its lookup ends."""
-        self._own.close()
-        self._others.close()
+        for threads in self._threads.values():
+            threads.close()
 
     def _renew(self, host: str, entry: _Known, *, own: bool) -> None:
         if entry.waiting is not None:
@@ -147,7 +156,7 @@ class Names:
                 loop.call_soon_threadsafe(self._arrived, host, entry, found)
 
         try:
-            (self._own if own else self._others).do(party_of(host, own=own), work)
+            self._threads[own, bool(entry.addresses)].do(party_of(host, own=own), work)
         except WireError as error:
             loop.call_soon(self._arrived, host, entry, error)
 
@@ -175,84 +184,8 @@ class Names:
                 del self._entries[key]
 
 
-class _Threads:
-    """A few daemon threads: `ThreadPoolExecutor`'s are joined at exit, and a hung lookup would hold up the process's end.
-
-    Args:
-        most: threads.
-        each: how many of them one party may hold at once; parties that wait take turns.
-    """
-
-    def __init__(self, most: int, each: int) -> None:
-        self._most = most
-        self._each = each
-        self._changed = threading.Condition()
-        self._lanes: OrderedDict[str, deque[Callable[[], None]]] = OrderedDict()
-        self._held: Counter[str] = Counter()
-        self._waiting = self._threads = self._idle = 0
-        self._closed = False
-
-    def do(self, party: str, work: Callable[[], None]) -> None:
-        """Have a party's work done soon.
-
-        Raises:
-            ResolverError: too much waits already.
-            ExhaustedError: the system gives us no thread, and there is none yet.
-        """
-        with self._changed:
-            if self._waiting >= WAITING:
-                raise ResolverError("too many names wait to be looked up: the resolver hangs", Phase.NAME)
-            if self._waiting >= self._idle and self._threads < self._most:  # those that are idle have enough to do
-                self._begin_thread()
-            self._waiting += 1
-            self._lanes.setdefault(party, deque()).append(work)
-            self._changed.notify()
-
-    def _begin_thread(self) -> None:
-        try:
-            threading.Thread(target=self._run, name=f"names-{self._threads + 1}", daemon=True).start()
-        except RuntimeError as error:
-            if not self._threads:
-                raise ExhaustedError(f"out of local resources: {error}", Phase.NAME) from error
-        else:
-            self._threads += 1
-
-    def close(self) -> None:
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-    def _run(self) -> None:
-        while (taken := self._take()) is not None:
-            party, work = taken
-            work()
-            with self._changed:
-                self._held[party] -= 1
-                if not self._held[party]:
-                    del self._held[party]
-
-    def _take(self) -> tuple[str, Callable[[], None]] | None:
-        """The next work, once there is any; None once all is closed."""
-        with self._changed:
-            while not self._closed:
-                party = next((party for party in self._lanes if self._held[party] < self._each), None)
-                if party is not None:
-                    return party, self._begin(party)
-                self._idle += 1
-                self._changed.wait()
-                self._idle -= 1
-        return None
-
-    def _begin(self, party: str) -> Callable[[], None]:
-        lane = self._lanes[party]
-        work = lane.popleft()
-        if lane:
-            self._lanes.move_to_end(party)
-        else:
-            del self._lanes[party]
-        self._waiting -= 1
-        self._held[party] += 1
-        return work
+def _threads(clock: Callable[[], float], *, own: bool) -> Threads:
+    return Threads(THREADS, MOST, EACH, clock) if own else Threads(THREADS_FOR_OTHERS, MOST_OF_OTHERS, EACH_OF_OTHERS, clock)
 
 
 def party_of(host: str, *, own: bool) -> str:
