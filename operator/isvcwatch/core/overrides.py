@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
 
 from isvcwatch.client import protocols
-from isvcwatch.core.policy import LONGEST, MOST_ROUNDS, SHORTEST_PERIOD_OF_TENANTS, SHORTEST_TIMEOUT
+from isvcwatch.core.policy import LONGEST, LONGEST_TIMEOUT_OF_TENANTS, MOST_ROUNDS, SHORTEST_PERIOD_OF_TENANTS, SHORTEST_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,6 +22,7 @@ PREFIX: Final = "isvcwatch.dev/"
 URL: Final = PREFIX + "url"
 PROTOCOL: Final = PREFIX + "protocol"
 MODEL_NAME: Final = PREFIX + "model-name"
+TIMEOUT: Final = PREFIX + "timeout-seconds"
 PROTOCOLS: Final = tuple(protocols.PROTOCOLS)
 """The values that the protocol annotation may have."""
 
@@ -51,14 +52,14 @@ class Overrides:
     unknown: tuple[str, ...]
 
 
-def seconds(text: str, least: float) -> float:
-    """Parse a number of seconds between `least` and an hour."""
+def seconds(text: str, least: float, most: float = LONGEST) -> float:
+    """Parse a number of seconds between two bounds, the upper one an hour by default."""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not least <= value <= LONGEST:
-        raise WrongValueError(f"write a number of seconds from {least:g} to {LONGEST:g}")
+    if not least <= value <= most:
+        raise WrongValueError(f"write a number of seconds from {least:g} to {most:g}")
     return value
 
 
@@ -99,7 +100,7 @@ def _model_name(text: str) -> str:
 
 POLICY: Final[Mapping[str, tuple[str, Callable[[str], float]]]] = {
     PREFIX + "period-seconds": ("period", lambda text: seconds(text, SHORTEST_PERIOD_OF_TENANTS)),
-    PREFIX + "timeout-seconds": ("timeout", lambda text: seconds(text, SHORTEST_TIMEOUT)),
+    TIMEOUT: ("timeout", lambda text: seconds(text, SHORTEST_TIMEOUT, LONGEST_TIMEOUT_OF_TENANTS)),
     PREFIX + "initial-delay-seconds": ("initial_delay", lambda text: seconds(text, 0.0)),
     PREFIX + "failure-threshold": ("failure_threshold", rounds),
     PREFIX + "success-threshold": ("success_threshold", rounds),
@@ -126,10 +127,18 @@ def read(annotations: Mapping[str, str], defaults: ProbePolicy) -> Overrides:
         checked(URL, base_url),
         checked(PROTOCOL, _protocol),
         checked(MODEL_NAME, _model_name),
-        replace(defaults, **given),  # type: ignore[arg-type]  # the table above pairs each field with a check of its type
+        _within_period(replace(defaults, **given), ours),  # type: ignore[arg-type]  # the table pairs each field with a check of its type
         frozenset(given),
         tuple(sorted(ours.keys() - KNOWN)),
     )
+
+
+def _within_period(policy: ProbePolicy, ours: Mapping[str, str]) -> ProbePolicy:
+    """The policy of a tenant, whose timeout may be no longer than the period, so that rounds don't pile up."""
+    if TIMEOUT in ours and policy.timeout > policy.period:
+        most = f"write at most the period, which is {policy.period:g} s"
+        raise WrongValueError(f"annotation {TIMEOUT}: {ours[TIMEOUT][:64]!r} can't be used: {most}")
+    return replace(policy, timeout=min(policy.timeout, policy.period)) if ours.keys() & POLICY.keys() else policy
 
 
 def _checked(name: str, value: str, check: Callable[[str], T]) -> T:

@@ -11,6 +11,9 @@ SHORTEST_PERIOD: Final = 0.1
 SHORTEST_PERIOD_OF_TENANTS: Final = 1.0
 """The shortest period, in seconds, that an annotation may ask for: a tenant must not turn the watcher into a load generator."""
 
+LONGEST_TIMEOUT_OF_TENANTS: Final = 30.0
+"""The longest timeout, in seconds, that an annotation may ask for: a round that waits holds a connection."""
+
 SHORTEST_TIMEOUT: Final = 0.001
 """The shortest timeout of a request that can be set, in seconds."""
 

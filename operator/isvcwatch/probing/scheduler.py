@@ -15,7 +15,7 @@ from isvcwatch.core import pace
 from isvcwatch.core.conditions import Status
 from isvcwatch.core.health import Round
 from isvcwatch.probing.failures import CRASHED, OWN_LATENESS, SILENT
-from isvcwatch.probing.lanes import Lane
+from isvcwatch.probing.lanes import Berth, Lane
 from isvcwatch.probing.lateness import Lateness, tolerated
 
 if TYPE_CHECKING:
@@ -159,14 +159,15 @@ class _Round:
     Attributes:
         before: the target's round under way that started before it: there is one if a target that does not answer is asked again.
         fresh: whether all of it is asked on new connections.
+        place: its place in a lane.
     """
 
-    __slots__ = ("asking", "before", "entry", "fresh", "lane", "started")
+    __slots__ = ("asking", "before", "entry", "fresh", "place", "started")
 
-    def __init__(self, entry: _Due, lane: Lane[_Due], now: float) -> None:
+    def __init__(self, entry: _Due, place: Berth[_Due], now: float) -> None:
         self.entry = entry
         self.fresh = False
-        self.lane = lane
+        self.place = place
         self.started = now
         self.before = entry.latest
         self.asking: Cancellable | None = None
@@ -198,8 +199,8 @@ class Scheduler:
         self._loop = asyncio.get_running_loop()
         self._wheel: dict[int, _Slot] = {}
         self._at = int(self._loop.time() / HALF)
-        self._answering = Lane(IN_FLIGHT, AT_ONE_HOST, partial(self._start_waiting, silent=False), _namespace)
-        self._silent = Lane(IN_FLIGHT, AT_ONE_HOST, partial(self._start_waiting, silent=True), _namespace)
+        self._answering = Lane(IN_FLIGHT, AT_ONE_HOST, self._start_waiting, _namespace)
+        self._silent = Lane(IN_FLIGHT, AT_ONE_HOST, self._start_waiting, _namespace, shared=True)
         self._at_once = MOST_AT_ONCE
         self.lateness = Lateness(TICK, self._loop.time())
         self.wells = 0
@@ -251,7 +252,7 @@ class Scheduler:
         return (entry.rounds, entry.failed) if entry is not None else (0, 0)
 
     def ask_anew(self, uid: str, *, hurried: bool) -> None:
-        """Start a round of the target with the next tick, on new connections.
+        """Start a round of the target with the next tick, on new connections; if it has as many under way as it may, once one has ended.
 
         Args:
             uid: the service's UID; one that is not probed is ignored.
@@ -263,7 +264,8 @@ class Scheduler:
         self._plan(entry).hurry(hurried)
         entry.anew = True
         entry.well = None  # the round is judged, also where it confirms the last one
-        self._put(entry, self._loop.time())
+        if not _is_at_bound(entry):
+            self._put(entry, self._loop.time())
 
     def remove(self, uid: str) -> None:
         """Stop probing the service with this UID, and cancel its rounds under way."""
@@ -351,24 +353,24 @@ class Scheduler:
             with contextlib.suppress(Exception):  # a bug shows again, and is logged, where the round starts
                 self._plan(entry)
         lane = self._silent if entry.silent else self._answering
-        if lane.enter(entry, entry.host):
-            self._start(entry, lane, due)
+        if (place := lane.enter(entry, entry.host)) is not None:
+            self._start(entry, place, due)
         else:
             entry.slot = IN_LANE
             entry.due = due
 
-    def _start_waiting(self, entry: _Due, *, silent: bool) -> bool:
+    def _start_waiting(self, entry: _Due, place: Berth[_Due]) -> bool:
         """Start a round that has waited for its place, unless its target is gone or was put back into the wheel meanwhile."""
         if entry.slot is not IN_LANE:
             return False
         entry.slot = NOWHERE
-        self._start(entry, self._silent if silent else self._answering, entry.due)
+        self._start(entry, place, entry.due)
         return True
 
-    def _start(self, entry: _Due, lane: Lane[_Due], due: float) -> None:
+    def _start(self, entry: _Due, place: Berth[_Due], due: float) -> None:
         now = self._loop.time()
         self._metrics.started(now - due)
-        entry.latest = under_way = _Round(entry, lane, now)
+        entry.latest = under_way = _Round(entry, place, now)
         done = partial(self._ended, under_way)
         try:
             plan = self._plan(entry)
@@ -388,18 +390,18 @@ class Scheduler:
     def _doubted(self, under_way: _Round) -> None:
         """Move a round without an answer to the lane for silent targets, and schedule the target's next round without waiting for it."""
         entry = under_way.entry
-        if under_way.lane is self._answering:
-            self._silent.take(entry.host)
-            under_way.lane = self._silent
-            self._answering.leave(entry.host)
+        before = under_way.place
+        if before.lane is self._answering:
+            under_way.place = self._silent.take(entry, before.host)
+            before.leave()
         entry.silent = True
-        if under_way is entry.latest and entry.slot is NOWHERE:
+        if under_way is entry.latest and entry.slot is NOWHERE and not _is_at_bound(entry):
             self._put(entry, under_way.started + entry.edge)
 
     def _ended(self, under_way: _Round, found: Round | None) -> None:
         entry = under_way.entry
         under_way.asking = None  # breaks a reference cycle that only the garbage collector could free
-        under_way.lane.leave(entry.host)
+        under_way.place.leave()
         now = self._loop.time()
         if found is None:
             self._unlink(under_way)
@@ -483,10 +485,18 @@ class Scheduler:
         while under_way is not None:
             if under_way.asking:
                 under_way.asking.cancel()
-            under_way.lane.leave(under_way.entry.host)
+            under_way.place.leave()
             if cause:
                 self._metrics.discarded(cause)
             under_way = under_way.before
+
+
+def _is_at_bound(entry: _Due) -> bool:
+    """Whether as many rounds of the target are under way as it takes to confirm a failure: more would tell nothing."""
+    count, under_way = 0, entry.latest
+    while under_way is not None:
+        count, under_way = count + 1, under_way.before
+    return count >= entry.target.policy.failure_threshold
 
 
 def _namespace(entry: _Due) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -102,7 +103,10 @@ def test_a_right_number_goes_into_the_policy(annotation: str, text: str, field: 
         ("period-seconds", "inf", "write a number of seconds from 1 to 3600"),
         ("period-seconds", "-10", "write a number of seconds from 1 to 3600"),
         ("period-seconds", "3601", "write a number of seconds from 1 to 3600"),
-        ("timeout-seconds", "0", "write a number of seconds from 0.001 to 3600"),
+        ("timeout-seconds", "0", "write a number of seconds from 0.001 to 30"),
+        ("timeout-seconds", "31", "write a number of seconds from 0.001 to 30"),
+        ("timeout-seconds", "3600", "write a number of seconds from 0.001 to 30"),
+        ("timeout-seconds", "11", "write at most the period, which is 10 s"),
         ("initial-delay-seconds", "-1", "write a number of seconds from 0 to 3600"),
         ("failure-threshold", "", "write a whole number from 1 to 1000"),
         ("failure-threshold", "0", "write a whole number from 1 to 1000"),
@@ -122,6 +126,15 @@ def test_a_wrong_value_is_refused_and_says_what_to_write(annotation: str, text: 
     assert advice in said
     assert len(said) < 300
     assert said.isprintable()
+
+
+def test_a_tenants_timeout_is_at_most_its_period_and_thirty_seconds() -> None:
+    longer = {PREFIX + "period-seconds": "60", PREFIX + "timeout-seconds": "30"}
+    assert overrides.read(longer, DEFAULTS).policy.timeout == 30.0
+    assert overrides.read({PREFIX + "period-seconds": "1"}, DEFAULTS).policy.timeout == 1.0
+    assert overrides.read({PREFIX + "timeout-seconds": "10"}, DEFAULTS).policy.timeout == 10.0
+    lavish = replace(DEFAULTS, timeout=60.0)
+    assert overrides.read({}, lavish).policy == lavish  # the operator's own setting
 
 
 @pytest.mark.parametrize(

@@ -6,32 +6,35 @@ import random
 
 import pytest
 
-from isvcwatch.probing.lanes import Lane
+from isvcwatch.probing.lanes import Berth, Lane
 
 
 class Guests:
     """Those that have a place, and a lane that they have it in."""
 
-    def __init__(self, bound: int = 3, host_bound: int = 2) -> None:
-        self.lane: Lane[str] = Lane(bound, host_bound, self.start, lambda who: who.rpartition(":")[0])
-        self.inside: list[str] = []
+    def __init__(self, bound: int = 3, host_bound: int = 2, *, shared: bool = False) -> None:
+        self.lane: Lane[str] = Lane(bound, host_bound, self.start, lambda who: who.rpartition(":")[0], shared=shared)
+        self.places: dict[str, Berth[str]] = {}
         self.unwanted: set[str] = set()
 
-    def start(self, who: str) -> bool:
+    @property
+    def inside(self) -> list[str]:
+        return list(self.places)
+
+    def start(self, who: str, place: Berth[str]) -> bool:
         if who in self.unwanted:
             return False
-        self.inside.append(who)
+        self.places[who] = place
         return True
 
     def come(self, *names: str) -> None:
         """Each is named by its host and a number, and by its namespace before a colon where that is not all the same."""
         for who in names:
-            if self.lane.enter(who, who.rpartition(":")[2][0]):
-                self.inside.append(who)
+            if (place := self.lane.enter(who, who.rpartition(":")[2][0])) is not None:
+                self.places[who] = place
 
     def go(self, who: str) -> None:
-        self.inside.remove(who)
-        self.lane.leave(who.rpartition(":")[2][0])
+        self.places.pop(who).leave()
 
 
 def test_so_many_have_a_place_and_the_others_wait_in_order() -> None:
@@ -71,12 +74,11 @@ def test_who_is_no_longer_wanted_leaves_its_place_to_the_next() -> None:
 
 def test_a_place_can_be_taken_without_asking() -> None:
     guests = Guests(bound=1)
-    guests.lane.take("a")
-    guests.lane.take("b")
+    places = [guests.lane.take(who, who[0]) for who in ("a1", "b1")]
     guests.come("c1")
-    guests.lane.leave("a")
+    places[0].leave()
     assert guests.inside == []
-    guests.lane.leave("b")
+    places[1].leave()
     assert guests.inside == ["c1"]
 
 
@@ -100,10 +102,33 @@ def test_namespaces_take_turns_at_one_address() -> None:
     assert came == ["x:a1", "x:a2", "y:a5", "x:a3", "x:a4"]
 
 
+def test_no_namespace_holds_nearly_all_places_of_a_lane_that_is_shared() -> None:
+    guests = Guests(bound=100, host_bound=100, shared=True)
+    guests.come(*(f"x:{chr(97 + n % 26)}{n}" for n in range(1000)))
+    assert len(guests.inside) == 75
+    guests.come(*(f"y:{chr(97 + n % 26)}{n}" for n in range(5)))
+    assert len(guests.inside) == 80
+    for who in guests.inside[:20]:
+        guests.go(who)
+    assert sum(who.startswith("x:") for who in guests.inside) == 72  # three for each of the 23 that are left, and the last one
+    while guests.inside:
+        guests.go(guests.inside[0])
+    assert guests.lane.waiting == 0
+
+
+def test_no_namespace_holds_nearly_all_places_at_one_address() -> None:
+    guests = Guests(bound=1000, host_bound=100, shared=True)
+    guests.come(*(f"x:a{n}" for n in range(1000)))
+    assert len(guests.inside) == 75
+    guests.come("y:a1", "x:b1")
+    assert guests.inside[75:] == ["y:a1", "x:b1"]
+
+
+@pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("seed", range(5))
-def test_whoever_comes_and_goes_bounds_hold_and_nobody_is_forgotten(seed: int) -> None:
+def test_whoever_comes_and_goes_bounds_hold_and_nobody_is_forgotten(seed: int, shared: bool) -> None:
     chance = random.Random(seed)  # noqa: S311 -- the same each time
-    guests = Guests(bound=4, host_bound=2)
+    guests = Guests(bound=4, host_bound=2, shared=shared)
     come: list[str] = []
     for number in range(2000):
         if chance.random() < 0.55 or not guests.inside:
@@ -119,3 +144,4 @@ def test_whoever_comes_and_goes_bounds_hold_and_nobody_is_forgotten(seed: int) -
         guests.go(guests.inside[0])
     assert (guests.lane.running, guests.lane.waiting) == (0, 0)
     assert (guests.lane._at, guests.lane._parked, bool(guests.lane._queue)) == ({}, {}, False)
+    assert (guests.lane._held, guests.lane._held_at) == ({}, {})

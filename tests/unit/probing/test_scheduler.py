@@ -247,14 +247,32 @@ class TestSilence:
             assert on.turns[-1][2] - hung <= PERIOD + 3 * edge + timeout
             assert {verdict.status for _, verdict in on.health[uid].verdicts()} == {Status.FALSE}
 
-    async def test_its_rounds_overlap_no_more_than_they_must(self) -> None:
+    @pytest.mark.parametrize("threshold", [1, 2, 3, 5])
+    async def test_no_more_of_its_rounds_are_under_way_than_confirm_a_failure(self, threshold: int) -> None:
         async with stage() as on:
-            on.set("a", timeout=5.0)
+            on.set("a", timeout=9.0, failure_threshold=threshold)
             await asyncio.sleep(PERIOD)
             on.wire.takes["*"] = 99
+            most = 0
             for _ in range(100):
                 await asyncio.sleep(0.25)
-                assert on.scheduler.in_flight <= 5 / EDGE + 2
+                most = max(most, on.scheduler.in_flight)
+            assert most == threshold
+            assert on.health["a"].model_ready.verdict is not None
+            assert on.health["a"].model_ready.verdict.status is Status.FALSE
+
+    async def test_nor_where_it_is_asked_anew_again_and_again(self) -> None:
+        async with stage() as on:
+            on.set("a", timeout=9.0)
+            await asyncio.sleep(PERIOD)
+            on.wire.takes["*"] = 99
+            for _ in range(200):
+                await asyncio.sleep(0.1)
+                on.scheduler.ask_anew("a", hurried=False)
+                assert on.scheduler.in_flight <= 3
+            on.answer("a", OK)
+            await asyncio.sleep(9.5)
+            assert on.turns[-1][:2] == ("a", Status.TRUE)
 
     async def test_once_its_silence_is_no_news_it_is_asked_once_a_period(self) -> None:
         async with stage() as on:
@@ -368,8 +386,8 @@ class TestOthers:
             on.wire.takes[failing] = 99
             began = asyncio.get_running_loop().time()
             await asyncio.sleep(20.0)
-        uid, status, turned = on.turns[-1]
-        assert (uid, status) == ("a", Status.FALSE)
+        _, status, turned = next(turn for turn in reversed(on.turns) if turn[0] == "a")
+        assert status is Status.FALSE
         assert turned - began < 10.0 + 3 * EDGE + TIMEOUT + 0.5
 
     async def test_a_crash_ends_neither_the_others_rounds_nor_its_own_next(self) -> None:
