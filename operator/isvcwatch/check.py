@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from isvcwatch.client.protocols import Interview, Question, Recognised, named, recognise
+from isvcwatch.client.protocols import Interview, Question, Recognised, declared, named, recognise
 from isvcwatch.client.protocols.urls import join_url, parse_base_url
 from isvcwatch.client.tls import trusting
 from isvcwatch.client.transport import Transport, WireError
@@ -16,6 +16,7 @@ from isvcwatch.core.health import Finding
 from isvcwatch.core.reasons import MEANINGS, Reason
 from isvcwatch.core.targets import Component, Hop
 from isvcwatch.probing.addresses import AddressPolicy
+from isvcwatch.probing.discovery import REFUSALS, refusal
 from isvcwatch.probing.rungs import Rung
 from isvcwatch.tables import table as format_table
 
@@ -23,10 +24,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from isvcwatch.client.protocols import Answer
+    from isvcwatch.client.protocols.interview import Steps
+
+T = TypeVar("T")
 
 EXHAUSTED: Final = Finding(Status.UNKNOWN, Reason.PROBE_FAILED, "this machine has no file descriptor or port left to ask with")
 
 RUNGS: Final = {Question.SERVER_LIVE: "server live", Question.SERVER_READY: "server ready", Question.MODEL_READY: "model ready"}
+
+CREDENTIAL: Final = "ask with one that it takes"
+"""What to do where a server wants a credential."""
 
 MOST_MODELS: Final = 16
 """How many of the server's models are asked about if the command names none."""
@@ -80,7 +87,7 @@ class Report:
         """The report as text for people."""
         head = [f"{self.url} is {self.server}, asked by {self.protocol}."] if self.server else []
         if self.models is not None:
-            head.append(f"It lists {', '.join(self.models) or 'no model'}.")
+            head.append(f"{'It' if self.server else self.url} lists {', '.join(self.models) or 'no model'}.")
         rows = [
             (
                 RUNGS[r.question] + (f" {r.model}" if r.model and len(self.models or ()) > 1 else ""),
@@ -150,7 +157,7 @@ async def check(
     checking = _Checking(transport, url, timeout)
     try:
         if protocol is not None:
-            return await checking.by(named(protocol).name, (model,) if model is not None else ())
+            return await checking.by(named(protocol).name, model)
         return await checking.found_out(model)
     finally:
         await transport.aclose()
@@ -164,39 +171,58 @@ class _Checking:
         self._url = url
         self._timeout = timeout
 
-    async def by(self, protocol: str, models: Sequence[str], server: Recognised | None = None) -> Report:
-        """Ask for the server's health and each model's by the given protocol."""
+    async def by(self, protocol: str, model: str | None, server: Recognised | None = None) -> Report:
+        """Ask by the given protocol for the server's health, and for the model's or that of each model on its list."""
+        spoken = named(protocol)
+        by_list = model is None and spoken.asks_server_too
+        listed = server.models if server else await self._listed() if by_list else None
         replies = [await self._reply(protocol, question) for question in (Question.SERVER_LIVE, Question.SERVER_READY)]
-        replies += [await self._reply(protocol, Question.MODEL_READY, model) for model in models]
-        return Report(self._url, server.server if server else "", protocol, server.models if server else None, replies)
+        if by_list and listed is None:
+            replies.append(await self._hidden_list(protocol))
+        else:
+            names = (model,) if model is not None else (listed or ())[: 1 if spoken.server_vouches else MOST_MODELS]
+            replies += [_sobered(await self._reply(protocol, Question.MODEL_READY, name), protocol, replies[1]) for name in names]
+        return Report(self._url, server.server if server else "", protocol, listed, replies, _advice(replies))
 
     async def found_out(self, model: str | None) -> Report:
         """Find out what the server is, and then ask it by the protocol that it speaks."""
         interview = Interview()
         server = await self._interviewed(interview)
         if server is not None:
-            listed = (server.models or ())[:MOST_MODELS]
-            vouches = named(server.protocols[0]).server_vouches
-            models = (model,) if model is not None else listed[:1] if vouches else listed
-            report = await self.by(server.protocols[0], models, server)
-            if model is None and not models and not vouches:
-                return Report(report.url, report.server, report.protocol, report.models, report.replies, _unnamed(server))
-            return report
+            report = await self.by(server.protocols[0], model, server)
+            if report.note or model is not None or server.models or named(server.protocols[0]).server_vouches:
+                return report
+            return replace(report, note=_unnamed(server))
         if not interview.heard:
             return Report(self._url, replies=[await self._reply("v1", Question.SERVER_LIVE)])
-        unknown = Finding(Status.UNKNOWN, Reason.UNKNOWN_SERVER, MEANINGS[Reason.UNKNOWN_SERVER])
+        unknown = Row(Question.SERVER_LIVE, _of_nobody(interview), None)
         note = f"It was asked {len(interview.answers)} questions. If you know what it speaks, say so by --protocol."
-        return Report(self._url, replies=[Row(Question.SERVER_LIVE, unknown, None)], note=note)
+        return Report(self._url, replies=[unknown], note="\n".join(filter(None, (_advice([unknown]), note))))
+
+    async def _listed(self) -> tuple[str, ...] | None:
+        """The models on the server's list, in the format of OpenAI's API; None if it shows none."""
+        return await self._interviewed_by(Interview().openai_models())
+
+    async def _hidden_list(self, protocol: str) -> Row:
+        """The answer of a list that can't be read, without which the server's health says nothing about a model."""
+        row = await self._reply(protocol, Question.MODEL_READY, declared.NO_SUCH_MODEL)
+        if row.finding.reason == Reason.MODEL_NOT_FOUND:
+            finding = Finding(Status.UNKNOWN, Reason.MODEL_NAME_UNKNOWN, "its list of models can't be read: name one by --model")
+            return replace(row, finding=finding, model="")
+        return replace(row, model="")
 
     async def _interviewed(self, interview: Interview) -> Recognised | None:
-        steps = recognise(interview)
+        return await self._interviewed_by(recognise(interview))
+
+    async def _interviewed_by(self, steps: Steps[T]) -> T:
+        """What a recogniser concludes from the server's answers."""
         try:
             inquiry = next(steps)
             while True:
                 answer = await self._answer(inquiry.path, inquiry.method, inquiry.body)
                 inquiry = steps.send(None if isinstance(answer, WireError) else answer)
         except StopIteration as stopped:
-            found: Recognised | None = stopped.value
+            found: T = stopped.value
             return found
 
     async def _reply(self, protocol: str, question: Question, model: str = "") -> Row:
@@ -216,6 +242,36 @@ class _Checking:
             return await self._transport.get(join_url(parse_base_url(self._url), path), self._timeout, method=method, body=body)
         except WireError as error:
             return error
+
+
+def _sobered(row: Row, protocol: str, ready: Row) -> Row:
+    """The answer for a model, which a list that outlives its engine can't make better than its server's own."""
+    if row.finding.status is Status.TRUE and named(protocol).asks_server_too and ready.finding.status is not Status.TRUE:
+        return replace(row, finding=ready.finding)
+    return row
+
+
+def _of_nobody(interview: Interview) -> Finding:
+    """The finding about a server that was not recognised: one that wants a credential may be any."""
+    refused = refusal(interview)
+    if refused is None:
+        return Finding(Status.UNKNOWN, Reason.UNKNOWN_SERVER, MEANINGS[Reason.UNKNOWN_SERVER])
+    path, reason = refused
+    return Finding(Status.UNKNOWN, reason, f"{path} answered {MEANINGS[reason]}")
+
+
+def _advice(replies: Sequence[Row]) -> str:
+    """What to do where the server wants a credential; empty where it wants none."""
+    refused = [row for row in replies if row.finding.reason in REFUSALS.values()]
+    if not refused:
+        return ""
+    if all(row.question is Question.MODEL_READY for row in refused):
+        what = "It tells its own health to anyone, and its models only to who has a credential, such as its API key"
+    elif refused[0].finding.reason == Reason.FORBIDDEN:
+        what = "It, or a proxy before it, answers only those who may ask"
+    else:
+        what = "It, or a proxy before it, answers only those who have a credential"
+    return f"{what}: {CREDENTIAL}."
 
 
 def _unnamed(server: Recognised) -> str:

@@ -26,7 +26,7 @@ from isvcwatch.version import __version__
 from rig import kserve_status as kserve
 from tests.unit.builders import DEFAULTS, DENIED, LIVE, NOT_READY, READY, annotated, isvc
 from tests.unit.kube.apiserver import api_server, kubeconfig
-from tests.unit.probing.loopback import answering, loopback, unused_port
+from tests.unit.probing.loopback import Routed, answering, listening, loopback, unused_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,7 +100,7 @@ class TestCheck:
             assert run("check", url, "--model", "iris", "--protocol", "v2") == code
         said = capsys.readouterr().out
         assert said.splitlines()[0].split() == ["ASKED", "ANSWER", "REASON", "TOOK", "MESSAGE"]
-        assert [line[:12].strip() for line in said.splitlines()[1:]] == ["server live", "server ready", "model ready"]
+        assert [line[:12].strip() for line in said.partition("\n\n")[0].splitlines()[1:]] == ["server live", "server ready", "model ready"]
         assert words in said
 
     def test_without_a_model_the_server_alone_is_asked_about(self, capsys: Out) -> None:
@@ -186,6 +186,83 @@ class TestCheck:
     def test_the_verdict_is_of_the_highest_rung_that_can_be_asked(self, findings: list[Finding], verdict: Status) -> None:
         replies = [check.Row(Question.SERVER_LIVE, finding, 0.0) for finding in findings]
         assert check.Report("http://h", replies=replies).verdict() is verdict
+
+
+VLLM = {
+    "/health": answering(b""),
+    "/version": answering(b'{"version":"0.32.0"}'),
+    "/v1/models": answering(b'{"object":"list","data":[{"id":"tiny","object":"model","owned_by":"vllm"}]}'),
+}
+"""What a real vLLM answers."""
+
+NO_ROUTE = answering(b'{"detail":"Not Found"}', "404 Not Found")
+API_KEY = "sk-hunter2-hunter2"
+
+
+def vllm(*, guarded: bool = False, engine: bool = True) -> Routed:
+    """A vLLM, which `--api-key` guards as a real one is, and whose engine may be dead behind a server that lives on."""
+    routes = VLLM if engine else {**VLLM, "/health": answering(b"", "503 Service Unavailable")}
+    guard = ("/v1", "/v2", "/inference", "/cohere") if guarded else ("/?",)
+    return Routed(
+        routes, NO_ROUTE, guard, f"Authorization: Bearer {API_KEY}\r\n".encode(), answering(b'{"error":"Unauthorized"}', "401 Unauthorized")
+    )
+
+
+def rows(said: str) -> dict[str, list[str]]:
+    """The answer and the reason of each question in a report."""
+    table = [line.split() for line in said.splitlines()]
+    return {
+        " ".join(cells[:2]): cells[2:4] for cells in table if cells[:2] in (["server", "live"], ["server", "ready"], ["model", "ready"])
+    }
+
+
+class TestCheckOfVllm:
+    WELL: ClassVar[dict[str, list[str]]] = {"server live": ["True", "ServerLive"], "server ready": ["True", "ServerReady"]}
+    DEAD: ClassVar[dict[str, list[str]]] = {"server live": ["False", "ServerNotLive"], "server ready": ["False", "ServerNotReady"]}
+
+    def checked(self, capsys: Out, server: Routed, *options: str) -> tuple[int, str, dict[str, list[str]]]:
+        with in_background(listening(server)) as url:
+            code = run("check", url, *options)
+        said = capsys.readouterr().out
+        return code, said, rows(said)
+
+    @pytest.mark.parametrize("options", [(), ("--protocol", "vllm"), ("--protocol", "vllm", "--model", "tiny"), ("--model", "tiny")])
+    def test_one_that_is_well_is_ready(self, capsys: Out, options: tuple[str, ...]) -> None:
+        code, _, found = self.checked(capsys, vllm(), *options)
+        assert (code, found) == (cli.EXIT_READY, {**self.WELL, "model ready": ["True", "ModelReady"]})
+
+    @pytest.mark.parametrize("options", [(), ("--protocol", "vllm"), ("--protocol", "vllm", "--model", "tiny"), ("--model", "tiny")])
+    def test_behind_an_api_key_its_model_can_not_be_told(self, capsys: Out, options: tuple[str, ...]) -> None:
+        code, said, found = self.checked(capsys, vllm(guarded=True), *options)
+        assert (code, found) == (cli.EXIT_UNKNOWN, {**self.WELL, "model ready": ["Unknown", "Unauthorized"]})
+        assert "its models only to who has a credential, such as its API key" in said
+        assert ("is vLLM 0.32.0, asked by vllm." in said) is ("--protocol" not in options)
+
+    @pytest.mark.parametrize("options", [(), ("--protocol", "vllm"), ("--protocol", "vllm", "--model", "tiny"), ("--model", "tiny")])
+    def test_with_a_dead_engine_its_list_proves_nothing(self, capsys: Out, options: tuple[str, ...]) -> None:
+        code, _, found = self.checked(capsys, vllm(engine=False), *options)
+        assert (code, found) == (cli.EXIT_NOT_READY, {**self.DEAD, "model ready": ["False", "ServerNotReady"]})
+
+    def test_a_dead_engine_behind_an_api_key_is_a_no(self, capsys: Out) -> None:
+        code, said, found = self.checked(capsys, vllm(guarded=True, engine=False))
+        assert (code, found) == (cli.EXIT_NOT_READY, {**self.DEAD, "model ready": ["Unknown", "Unauthorized"]})
+        assert "is vLLM 0.32.0" in said
+
+    def test_a_list_in_no_format_that_is_known_says_nothing(self, capsys: Out) -> None:
+        server = Routed({**VLLM, "/v1/models": answering(b'{"data":[{"id":"tiny"}]}')}, NO_ROUTE, ("/?",))
+        code, _, found = self.checked(capsys, server, "--protocol", "vllm")
+        assert (code, found) == (cli.EXIT_UNKNOWN, {**self.WELL, "model ready": ["Unknown", "ModelNameUnknown"]})
+
+
+@pytest.mark.parametrize(("status", "reason"), [("401 Unauthorized", "Unauthorized"), ("403 Forbidden", "Forbidden")])
+@pytest.mark.parametrize("options", [(), ("--protocol", "v2", "--model", "iris")])
+def test_a_server_that_wants_a_credential_is_said_to(capsys: Out, status: str, reason: str, options: tuple[str, ...]) -> None:
+    with in_background(loopback(answering(b"", status))) as url:
+        assert run("check", url, *options) == cli.EXIT_UNKNOWN
+    said = capsys.readouterr().out
+    assert reason in said
+    assert "answers only those who" in said
+    assert "UnknownServer" not in said
 
 
 class TestExplain:
