@@ -18,6 +18,7 @@ from isvcwatch.core.targets import Component, Hop
 from isvcwatch.probing.addresses import AddressPolicy
 from isvcwatch.probing.discovery import REFUSALS, refusal
 from isvcwatch.probing.rungs import Rung
+from isvcwatch.sent_headers import EXAMPLE, SentHeaders
 from isvcwatch.tables import table as format_table
 
 if TYPE_CHECKING:
@@ -32,8 +33,7 @@ EXHAUSTED: Final = Finding(Status.UNKNOWN, Reason.PROBE_FAILED, "this machine ha
 
 RUNGS: Final = {Question.SERVER_LIVE: "server live", Question.SERVER_READY: "server ready", Question.MODEL_READY: "model ready"}
 
-CREDENTIAL: Final = "ask with one that it takes"
-"""What to do where a server wants a credential."""
+NO_HEADERS: Final = SentHeaders()
 
 MOST_MODELS: Final = 16
 """How many of the server's models are asked about if the command names none."""
@@ -133,6 +133,7 @@ async def check(
     model: str | None,
     timeout: float,  # noqa: ASYNC109 -- for each request
     ca_bundles: Sequence[str] = (),
+    headers: SentHeaders = NO_HEADERS,
 ) -> Report:
     """Ask a server all the questions that its protocol has.
 
@@ -142,23 +143,26 @@ async def check(
         model: the model's name; None to ask about those that the server lists.
         timeout: seconds that each request may take.
         ca_bundles: files of certificates in PEM, of authorities that are trusted beside the system's.
+        headers: sent with each request, all of which go to the URL's own host: no redirect is followed.
 
     Raises:
         ValueError: the URL or the protocol can't be used; says what to write instead.
     """
     base = parse_base_url(url)
     if base.userinfo:
-        raise ValueError("write the URL without a user name or password: check sends no credentials")
+        raise ValueError(f"write the URL without a user name or password, and credentials as a header: {EXAMPLE}")
     if model is not None:
         named(protocol or "v1").path(Question.MODEL_READY, model)  # raises ValueError for a name that can't be used
     if protocol is not None:
         named(protocol)
     transport = Transport(guard=AddressPolicy(anywhere=True).objection, tls=trusting(ca_bundles) if ca_bundles else None)
-    checking = _Checking(transport, url, timeout)
+    checking = _Checking(transport, url, timeout, headers)
     try:
         if protocol is not None:
-            return await checking.by(named(protocol).name, model)
-        return await checking.found_out(model)
+            report = await checking.by(named(protocol).name, model)
+        else:
+            report = await checking.found_out(model)
+        return _without_values(report, headers)
     finally:
         await transport.aclose()
 
@@ -166,10 +170,11 @@ async def check(
 class _Checking:
     """One check of one server."""
 
-    def __init__(self, transport: Transport, url: str, timeout: float) -> None:
+    def __init__(self, transport: Transport, url: str, timeout: float, headers: SentHeaders) -> None:
         self._transport = transport
         self._url = url
         self._timeout = timeout
+        self._headers = headers
 
     async def by(self, protocol: str, model: str | None, server: Recognised | None = None) -> Report:
         """Ask by the given protocol for the server's health, and for the model's or that of each model on its list."""
@@ -231,15 +236,15 @@ class _Checking:
         if rung.known is not None:
             return Row(question, rung.known, None, model)
         began = time.monotonic()
-        try:
-            came: Answer | WireError = await self._transport.get(rung.url, self._timeout, own_host=True)
-        except WireError as error:
-            came = error
+        came = await self._get(rung.url)
         return Row(question, rung.read(came) or EXHAUSTED, time.monotonic() - began, model)
 
     async def _answer(self, path: str, method: str, body: bytes) -> Answer | WireError:
+        return await self._get(join_url(parse_base_url(self._url), path), method, body)
+
+    async def _get(self, url: str, method: str = "GET", body: bytes = b"") -> Answer | WireError:
         try:
-            return await self._transport.get(join_url(parse_base_url(self._url), path), self._timeout, method=method, body=body)
+            return await self._transport.get(url, self._timeout, method=method, body=body, headers=self._headers.pairs)
         except WireError as error:
             return error
 
@@ -268,10 +273,20 @@ def _advice(replies: Sequence[Row]) -> str:
     if all(row.question is Question.MODEL_READY for row in refused):
         what = "It tells its own health to anyone, and its models only to who has a credential, such as its API key"
     elif refused[0].finding.reason == Reason.FORBIDDEN:
-        what = "It, or a proxy before it, answers only those who may ask"
+        what = "It, or a proxy before it, lets only some ask, by who they are or what credential they have"
     else:
-        what = "It, or a proxy before it, answers only those who have a credential"
-    return f"{what}: {CREDENTIAL}."
+        what = "It, or a proxy before it, wants a credential"
+    return f"{what}: give one that it takes, such as {EXAMPLE}."
+
+
+def _without_values(report: Report, headers: SentHeaders) -> Report:
+    """The report without the values of the headers, which servers may repeat in what they say."""
+    hidden = headers.hidden
+    replies = [
+        replace(row, finding=replace(row.finding, message=hidden(row.finding.message)), model=hidden(row.model)) for row in report.replies
+    ]
+    models = None if report.models is None else tuple(map(hidden, report.models))
+    return replace(report, server=hidden(report.server), models=models, replies=replies)
 
 
 def _unnamed(server: Recognised) -> str:

@@ -59,6 +59,13 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("url", metavar="URL", help="base URL, such as http://localhost:8080")
     check.add_argument("--model", metavar="NAME", help="model to ask about; without it, those that the server lists")
     check.add_argument("--protocol", metavar="NAME", help=f"{', '.join(PROTOCOLS)}; without it, that is found out")
+    check.add_argument(
+        "--header",
+        metavar="NAME:VALUE",
+        action="append",
+        help="header to send, such as a credential, to this server alone; its value is not printed; may be repeated",
+    )
+    check.add_argument("--host", metavar="HOST", help="value of the Host header, as for an ingress; without it, the URL's own host")
     check.add_argument("-o", "--output", metavar="FORMAT", choices=("text", "json"), default="text", help="text or json (default text)")
     _add(check, settings.CHECK_OPTIONS)
     check.set_defaults(command=_check)
@@ -118,10 +125,12 @@ def _run(parsed: argparse.Namespace) -> int:
 
 def _check(parsed: argparse.Namespace) -> int:
     from isvcwatch import check  # noqa: PLC0415 -- loads the transport only when it is used
+    from isvcwatch.sent_headers import SentHeaders  # noqa: PLC0415
 
     chosen = _settings(settings.CHECK_OPTIONS, parsed, os.environ)
     try:
-        report = asyncio.run(check.check(parsed.url, parsed.protocol, parsed.model, chosen.policy.timeout, chosen.ca_bundles))
+        headers = SentHeaders.of(parsed.header or (), parsed.host)
+        report = asyncio.run(check.check(parsed.url, parsed.protocol, parsed.model, chosen.policy.timeout, chosen.ca_bundles, headers))
     except ValueError as error:
         raise UsageError(str(error)) from error
     print(report.json() if parsed.output == "json" else report.text())

@@ -248,6 +248,12 @@ class TestCheckOfVllm:
         assert (code, found) == (cli.EXIT_NOT_READY, {**self.DEAD, "model ready": ["Unknown", "Unauthorized"]})
         assert "is vLLM 0.32.0" in said
 
+    @pytest.mark.parametrize("options", [(), ("--protocol", "vllm")])
+    def test_with_its_key_it_is_ready(self, capsys: Out, options: tuple[str, ...]) -> None:
+        code, said, found = self.checked(capsys, vllm(guarded=True), *options, "--header", f"Authorization:Bearer {API_KEY}")
+        assert (code, found) == (cli.EXIT_READY, {**self.WELL, "model ready": ["True", "ModelReady"]})
+        assert "lists tiny." in said
+
     def test_a_list_in_no_format_that_is_known_says_nothing(self, capsys: Out) -> None:
         server = Routed({**VLLM, "/v1/models": answering(b'{"data":[{"id":"tiny"}]}')}, NO_ROUTE, ("/?",))
         code, _, found = self.checked(capsys, server, "--protocol", "vllm")
@@ -261,8 +267,74 @@ def test_a_server_that_wants_a_credential_is_said_to(capsys: Out, status: str, r
         assert run("check", url, *options) == cli.EXIT_UNKNOWN
     said = capsys.readouterr().out
     assert reason in said
-    assert "answers only those who" in said
+    assert 'give one that it takes, such as --header "Authorization: Bearer TOKEN".' in said
     assert "UnknownServer" not in said
+
+
+class TestCheckWithHeaders:
+    def asked(self, *options: str) -> list[str]:
+        """The heads of the requests that were sent."""
+        server = Routed({}, answering(b'{"status":"alive"}'), ("/?",))
+        with in_background(listening(server)) as url:
+            run("check", url, *options)
+        return [request.decode() for request in server.requests]
+
+    @pytest.mark.parametrize("options", [(), ("--protocol", "v2", "--model", "iris")])
+    def test_each_request_has_them(self, options: tuple[str, ...]) -> None:
+        heads = self.asked(*options, "--header", f"Authorization: Bearer {API_KEY}", "--header", "X-Tenant:a:b")
+        assert heads
+        assert all(f"\r\nAuthorization: Bearer {API_KEY}\r\nX-Tenant: a:b\r\n" in head for head in heads)
+
+    def test_the_host_is_the_given_one_alone(self) -> None:
+        heads = self.asked("--host", "iris.models.example.com:8443", "--header", "user-agent: curl")
+        assert heads
+        for head in heads:
+            assert [line for line in head.splitlines() if line.lower().startswith(("host:", "user-agent:"))] == [
+                "Host: iris.models.example.com:8443",
+                "user-agent: curl",
+            ]
+
+    @pytest.mark.parametrize("status", ["401 Unauthorized", "503 Service Unavailable", "200 OK"])
+    @pytest.mark.parametrize("output", ["text", "json"])
+    @pytest.mark.parametrize("around", ["", "x" * 230])
+    def test_a_server_that_repeats_a_value_has_it_hidden(self, capsys: Out, status: str, output: str, around: str) -> None:
+        echo = json.dumps({"error": f"{around} no such key: {API_KEY}", "models": [API_KEY]}).encode()
+        with in_background(loopback(answering(echo, status))) as url:
+            run("check", url, "-o", output, "--header", f"X-Session: key={API_KEY}; path=/")
+        said = capsys.readouterr()
+        assert API_KEY[:8] not in said.out + said.err
+
+    def test_a_redirect_is_not_followed_with_them(self, capsys: Out) -> None:
+        other = Routed({}, answering(b"{}"))
+        with in_background(listening(other)) as elsewhere, in_background(loopback(answering(b"", "302 Found", Location=elsewhere))) as url:
+            assert run("check", url, "--header", f"Authorization: Bearer {API_KEY}") == cli.EXIT_UNKNOWN
+        assert other.requests == []
+        assert API_KEY not in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            (
+                ["--header", "hunter2"],
+                'number 1 has no name before a colon: write NAME:VALUE, such as --header "Authorization: Bearer TOKEN"',
+            ),
+            (["--header", "A: b", "--header", "Bearer hunter2: x"], "number 2 has no name before a colon"),
+            (["--header", ": hunter2"], "no name before a colon"),
+            (["--header", "Authorization:"], "Authorization, has no value"),
+            (["--header", "Authorization: hunter2\r\nX: y"], "not one line"),
+            (["--header", "Authorization: hunter2é"], "not in ASCII"),
+            (["--header", "host: h"], "write --host HOST"),
+            (["--header", "Content-Length: 3"], "isvcwatch itself sets: leave it out"),
+            (["--host", "http://h"], "--host=http://h: write a host's name"),
+            (["--host", ""], "write a host's name"),
+            (["--host", "h\r\nX: y"], "write a host's name"),
+        ],
+    )
+    def test_one_that_can_not_be_sent_says_what_to_write(self, capsys: Out, options: list[str], words: str) -> None:
+        assert run("check", "http://127.0.0.1:1", *options) == cli.EXIT_UNKNOWN
+        said = capsys.readouterr().err
+        assert words in said
+        assert "hunter2" not in said
 
 
 class TestExplain:
