@@ -84,7 +84,12 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument(
         "--ask", action="store_true", help="also ask the servers, as one round of the operator does, and show what is learned"
     )
-    _add(explain, (*settings.CLUSTER_OPTIONS, *settings.POLICY_OPTIONS))
+    explain.add_argument(
+        "--anywhere",
+        action="store_true",
+        help="let --ask connect to any address, for a machine of your own; without it, to those that the operator may connect to",
+    )
+    _add(explain, settings.EXPLAIN_OPTIONS)
     explain.set_defaults(command=_explain)
     return parser
 
@@ -138,7 +143,7 @@ def _check(parsed: argparse.Namespace) -> int:
 
 
 def _explain(parsed: argparse.Namespace) -> int:
-    chosen = _settings((*settings.CLUSTER_OPTIONS, *settings.POLICY_OPTIONS), parsed, os.environ)
+    chosen = _settings(settings.EXPLAIN_OPTIONS, parsed, os.environ)
     if parsed.service is None and not parsed.filename:
         raise UsageError("usage: isvcwatch explain NAMESPACE/NAME, or isvcwatch explain -f FILE")
     namespace, slash, name = (parsed.service or "").partition("/")
@@ -150,11 +155,12 @@ def _explain(parsed: argparse.Namespace) -> int:
         from isvcwatch.kube.errors import KubeError  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise UsageError(f"{RUN_NEEDS} ({error})") from error
+    asking = explain.Asking(anywhere=parsed.anywhere) if parsed.ask else None
     try:
         if parsed.filename:
-            print(asyncio.run(explain.of_files(chosen, parsed.filename, ask=parsed.ask)))
+            print(asyncio.run(explain.of_files(chosen, parsed.filename, asking)))
         else:
-            print(asyncio.run(explain.explain(chosen, namespace, name, ask=parsed.ask)))
+            print(asyncio.run(explain.explain(chosen, namespace, name, asking)))
     except (KubeError, explain.FileError) as error:
         raise UsageError(str(error)) from error
     return 0

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
+from isvcwatch.client.tls import trusting
 from isvcwatch.client.transport import Transport
 from isvcwatch.core.derive import Derivation, derive
 from isvcwatch.core.objects import DeploymentMode, RuntimeKey
+from isvcwatch.core.reasons import Reason
 from isvcwatch.core.targets import Target
+from isvcwatch.engine import LOOKUP_SHARE
 from isvcwatch.kube import errors, parse
 from isvcwatch.kube.api import Api
 from isvcwatch.kube.connection import connect
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from isvcwatch.client.transport import Ask
     from isvcwatch.core.health import Round
     from isvcwatch.core.objects import InferenceService, Runtime
+    from isvcwatch.probing.addresses import Address
     from isvcwatch.settings import Settings
 
 NAMESPACE: Final = "default"
@@ -36,18 +41,39 @@ NAMESPACE: Final = "default"
 RUNTIMES: Final = frozenset({"ServingRuntime", "ClusterServingRuntime"})
 
 
+REFUSED: Final = (
+    "Refused is what the operator may not connect to either: --allow-cidr allows it a range, and this command too; "
+    "--anywhere lets this command alone connect to any address, from a machine of your own."
+)
+"""What to do where the address of a service is refused."""
+
+
 class FileError(Exception):
     """A file can't be used; the error's text says which one, and why."""
 
 
-async def explain(settings: Settings, namespace: str, name: str, *, ask: bool = False) -> str:
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How the servers are asked as well.
+
+    Attributes:
+        anywhere: whether at any address, in place of those that the operator may connect to: whoever may annotate a service chooses its
+            address, which this command, run in a pod, could reach although they can't.
+        denied: the API server's addresses, as far as they are known.
+    """
+
+    anywhere: bool = False
+    denied: tuple[Address, ...] = ()
+
+
+async def explain(settings: Settings, namespace: str, name: str, asking: Asking | None = None) -> str:
     """Describe to people what is derived for a service.
 
     Args:
         settings: which cluster, and the policy.
         namespace: the service's namespace.
         name: its name.
-        ask: whether to ask its servers as well.
+        asking: how to ask its servers as well; None to leave them alone.
 
     Raises:
         KubeError: the service can't be read.
@@ -59,16 +85,17 @@ async def explain(settings: Settings, namespace: str, name: str, *, ask: bool = 
         runtime, note = await _runtime(api, isvc)
     finally:
         await connection.close()
-    return await _explained(settings, isvc, runtime, note, ask=ask)
+    asking = replace(asking, denied=tuple(connection.server_addresses())) if asking else None
+    return await _explained(settings, isvc, runtime, note, asking)
 
 
-async def of_files(settings: Settings, names: Sequence[str], *, ask: bool = False) -> str:
+async def of_files(settings: Settings, names: Sequence[str], asking: Asking | None = None) -> str:
     """Describe to people what is derived for the services in YAML files, without a cluster.
 
     Args:
         settings: the policy.
         names: paths; `-` for standard input. Runtimes may stand in any of them.
-        ask: whether to ask the servers as well.
+        asking: how to ask the servers as well; None to leave them alone.
 
     Raises:
         FileError: a file can't be read, or no InferenceService is in any.
@@ -82,15 +109,17 @@ async def of_files(settings: Settings, names: Sequence[str], *, ask: bool = Fals
     for raw in services:
         isvc, notes = _as_deployed(parse.inference_service(_placed(raw)))
         runtime, note = _chosen(isvc, runtimes)
-        parts.append(await _explained(settings, isvc, runtime, (*notes, *note), ask=ask))
+        parts.append(await _explained(settings, isvc, runtime, (*notes, *note), asking))
     return "\n\n\n".join(parts)
 
 
-async def _explained(settings: Settings, isvc: InferenceService, runtime: Runtime | None, notes: Sequence[str], *, ask: bool) -> str:
+async def _explained(
+    settings: Settings, isvc: InferenceService, runtime: Runtime | None, notes: Sequence[str], asking: Asking | None
+) -> str:
     derivation = derive(isvc, runtime, settings.policy)
     parts = [describe(isvc, derivation), *(f"Note: {note}." for note in notes)]
-    if ask and isinstance(derivation.outcome, Target):
-        parts.append(await _asked(derivation.outcome))
+    if asking and isinstance(derivation.outcome, Target):
+        parts.append(await _asked(derivation.outcome, settings, asking))
     return "\n\n".join(parts)
 
 
@@ -107,9 +136,11 @@ def describe(isvc: InferenceService, derivation: Derivation) -> str:
     return f"{head}\n\n{table(('FIELD', 'VALUE', '', 'FROM'), rows)}"
 
 
-async def _asked(target: Target) -> str:
-    """Probe the target for one round, and describe which requests were sent and what was found."""
-    transport = _Listening(guard=AddressPolicy(anywhere=True).objection)
+async def _asked(target: Target, settings: Settings, asking: Asking) -> str:
+    """Probe the target for one round, as the operator does, and describe which requests were sent and what was found."""
+    addresses = AddressPolicy(settings.allow_cidrs, asking.denied, anywhere=asking.anywhere)
+    trust = functools.partial(trusting, settings.ca_bundles)
+    transport = _Listening(guard=addresses.objection, host_guard=addresses.host_objection, tls=trust, lookup_share=LOOKUP_SHARE)
     try:
         prober = Prober(transport, _Uncounted())
         plan = prober.plan(target)
@@ -121,7 +152,8 @@ async def _asked(target: Target) -> str:
     rows = [(ask.method, ask.url) for ask in transport.asked]
     learned = [f"Learned: {ladder.note}." for ladder in plan.ladders if ladder.note]
     verdict = f"ModelReady would be {found.model_ready.status}: {found.model_ready.message} ({found.model_ready.reason})." if found else ""
-    return "\n\n".join(filter(None, (table(("ASKED", "URL"), rows), *learned, verdict)))
+    refused = REFUSED if found and found.model_ready.reason == Reason.TARGET_REFUSED else ""
+    return "\n\n".join(filter(None, (table(("ASKED", "URL"), rows), *learned, verdict, refused)))
 
 
 class _Listening(Transport):

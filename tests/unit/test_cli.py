@@ -411,20 +411,54 @@ class TestExplain:
         assert "x.yaml" in said
         assert said.count("\n") == 1
 
-    def test_what_is_asked_and_learned_is_shown(self, tmp_path: Path, capsys: Out) -> None:
+    def asked(self, tmp_path: Path, url: str, *options: str) -> int:
+        """Explain a service at that URL, and ask it."""
+        service = {
+            "kind": "InferenceService",
+            "metadata": {"name": "iris", "annotations": {"isvcwatch.dev/url": url}},
+            "spec": {"predictor": {"containers": [{"name": "x"}]}},
+            "status": {"address": {"url": "http://iris-predictor.default.svc.cluster.local"}},
+        }
+        file = tmp_path / "iris.yaml"
+        file.write_text(json.dumps(service))
+        return run("explain", "-f", str(file), "--ask", *options)
+
+    @pytest.mark.parametrize("option", ["--anywhere", "--allow-cidr=127.0.0.0/8"])
+    def test_what_is_asked_and_learned_is_shown(self, tmp_path: Path, capsys: Out, option: str) -> None:
         with in_background(loopback(answering(b'{"models":["m"],"name":"m","ready":true}'))) as url:
-            service = {
-                "kind": "InferenceService",
-                "metadata": {"name": "iris"},
-                "spec": {"predictor": {"containers": [{"name": "x"}]}},
-                "status": {"address": {"url": url}},
-            }
-            file = tmp_path / "iris.yaml"
-            file.write_text(json.dumps(service))
-            assert run("explain", "-f", str(file), "--ask") == 0
+            assert self.asked(tmp_path, url, option) == 0
         said = capsys.readouterr().out
         assert f"GET     {url}/v1/models/iris" in said
         assert "ModelReady would be" in said
+        assert "Refused" not in said
+
+    def test_it_connects_nowhere_where_the_operator_may_not(self, tmp_path: Path, capsys: Out) -> None:
+        server = Routed({}, answering(b'{"secret":"hunter2"}'), ("/?",))
+        with in_background(listening(server)) as url:
+            assert self.asked(tmp_path, url) == 0
+        said = capsys.readouterr().out
+        assert server.requests == []
+        assert "ModelReady would be Unknown" in said
+        assert "(TargetRefused)" in said
+        assert "--allow-cidr allows it a range" in said
+        assert "--anywhere lets this command alone connect" in said
+
+    def test_nor_to_the_api_server(self, tmp_path: Path, capsys: Out, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("ISVCWATCH_ALLOW_CIDR", "10.0.0.0/8")
+        annotated_service = {
+            **self.SERVICE,
+            "metadata": {**self.SERVICE["metadata"], "annotations": {"isvcwatch.dev/url": "http://127.0.0.1:1"}},
+        }
+        with in_background(api_server((200, annotated_service), (200, {"items": [self.RUNTIME]}))) as url:
+            assert run("explain", "models/iris", "--ask", "--kubeconfig", kubeconfig(tmp_path, url)) == 0
+        assert "127.0.0.1 is not a model server's address" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(("options", "words"), [([], "TLSFailed"), (["--ca-bundle", str(CERT)], "ModelReady would be True")])
+    def test_it_trusts_whom_the_operator_trusts(self, tmp_path: Path, capsys: Out, options: list[str], words: str) -> None:
+        server = Routed({}, answering(b'{"name":"iris","ready":true}'), ("/?",))
+        with in_background(listening(server, tls=certified())) as url:
+            self.asked(tmp_path, url.replace("http://127.0.0.1", "https://localhost"), "--allow-cidr=127.0.0.0/8", *options)
+        assert words in capsys.readouterr().out
 
     @pytest.mark.parametrize("name", ["iris", "/iris", "models/", ""])
     def test_a_name_without_its_namespace_says_what_to_write(self, capsys: Out, name: str) -> None:
