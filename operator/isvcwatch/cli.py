@@ -147,6 +147,8 @@ def _explain(parsed: argparse.Namespace) -> int:
     if parsed.service is None and not parsed.filename:
         raise UsageError("usage: isvcwatch explain NAMESPACE/NAME, or isvcwatch explain -f FILE")
     namespace, slash, name = (parsed.service or "").partition("/")
+    if "/" in name:
+        raise UsageError(f"explain takes an InferenceService, not {parsed.service!r}: write NAMESPACE/NAME")
     if bool(parsed.filename) == bool(parsed.service) or (parsed.service and not (slash and namespace and name)):
         raise UsageError(f"{parsed.service!r} names no InferenceService: write NAMESPACE/NAME, or -f FILE")
     process.ensure_home()
@@ -158,9 +160,10 @@ def _explain(parsed: argparse.Namespace) -> int:
     asking = explain.Asking(anywhere=parsed.anywhere) if parsed.ask else None
     try:
         if parsed.filename:
-            print(asyncio.run(explain.of_files(chosen, parsed.filename, asking)))
+            said = asyncio.run(explain.of_files(chosen, parsed.filename, asking))
         else:
-            print(asyncio.run(explain.explain(chosen, namespace, name, asking)))
+            said = asyncio.run(explain.explain(chosen, namespace, name, asking))
     except (KubeError, explain.FileError) as error:
         raise UsageError(str(error)) from error
+    print(said, explain.by_settings(settings.origins(settings.EXPLAIN_OPTIONS, vars(parsed), os.environ)), sep="\n\n")
     return 0

@@ -13,6 +13,7 @@ import yaml
 
 from isvcwatch.client.tls import trusting
 from isvcwatch.client.transport import Transport
+from isvcwatch.core.conditions import one_line
 from isvcwatch.core.derive import Derivation, derive
 from isvcwatch.core.objects import DeploymentMode, RuntimeKey
 from isvcwatch.core.reasons import Reason
@@ -40,6 +41,10 @@ NAMESPACE: Final = "default"
 
 RUNTIMES: Final = frozenset({"ServingRuntime", "ClusterServingRuntime"})
 
+
+MOST_KINDS: Final = 5
+MOST_OF_A_KIND: Final = 64
+"""How many kinds of objects that can't be explained are named, and with how many characters."""
 
 REFUSED: Final = (
     "Refused is what the operator may not connect to either: --allow-cidr allows it a range, and this command too; "
@@ -101,16 +106,45 @@ async def of_files(settings: Settings, names: Sequence[str], asking: Asking | No
         FileError: a file can't be read, or no InferenceService is in any.
     """
     objects = [found for name in names for found in _objects(name)]
-    runtimes = {key: parse.runtime(found) for found in objects if found.get("kind") in RUNTIMES for key in (_key(found),)}
-    services = [found for found in objects if found.get("kind") == "InferenceService"]
+    runtimes = {key: parse.runtime(found) for found in objects if _kind(found) in RUNTIMES for key in (_key(found),)}
+    services = [found for found in objects if _kind(found) == "InferenceService"]
     if not services:
-        raise FileError(f"no InferenceService is in {', '.join(names)}: write the path of its YAML")
+        raise FileError(_no_service(objects, names))
     parts = []
     for raw in services:
         isvc, notes = _as_deployed(parse.inference_service(_placed(raw)))
         runtime, note = _chosen(isvc, runtimes)
         parts.append(await _explained(settings, isvc, runtime, (*notes, *note), asking))
     return "\n\n\n".join(parts)
+
+
+def by_settings(set_by: Sequence[str]) -> str:
+    """The sentence about the settings that the explanation follows, which are this command's own.
+
+    Args:
+        set_by: what was set, and whence, as `settings.origins` tells.
+    """
+    whence = f"{', '.join(set_by)}, and the defaults" if set_by else "the defaults, since no flag or variable is set"
+    return f"By this command's own settings: {whence}. Those of an operator that runs elsewhere may differ."
+
+
+def _no_service(objects: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
+    """Why nothing in the files can be explained: they hold only what goes with an InferenceService, or objects of other kinds."""
+    others = [kind for kind in dict.fromkeys(map(_kind, objects)) if kind and kind not in RUNTIMES][:MOST_KINDS]
+    files = ", ".join(names)
+    if others:
+        return f"explain takes an InferenceService, with its runtime, and not {' or '.join(map(_with_article, others))}, as in {files}"
+    return f"no InferenceService is in {files}: write the path of its YAML"
+
+
+def _kind(raw: Mapping[str, Any]) -> str:
+    """The object's kind, for people too; empty if it has none."""
+    kind = raw.get("kind")
+    return one_line(kind, MOST_OF_A_KIND) if isinstance(kind, str) else ""
+
+
+def _with_article(kind: str) -> str:
+    return f"{'an' if kind[0] in 'AEIO' else 'a'} {kind}"
 
 
 async def _explained(
@@ -191,7 +225,12 @@ def _objects(name: str) -> list[Mapping[str, Any]]:
         raise FileError(f"{name} can't be read: {getattr(error, 'strerror', None) or error}") from error
     except yaml.YAMLError as error:
         raise FileError(f"{name} is not YAML: {' '.join(str(error).split())}") from error
-    return [item for document in found for item in (document.get("items") or (document,)) if isinstance(item, dict)]
+    return [item for document in found for item in _items(document) if isinstance(item, dict)]
+
+
+def _items(document: Mapping[str, Any]) -> Sequence[Any]:
+    items = document.get("items")
+    return items if isinstance(items, list) and items else (document,)
 
 
 def _placed(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -216,7 +255,7 @@ def _as_deployed(isvc: InferenceService) -> tuple[InferenceService, tuple[str, .
 
 def _key(raw: Mapping[str, Any]) -> RuntimeKey:
     key = parse.runtime(raw).key
-    return RuntimeKey("", key.name) if raw.get("kind") == "ClusterServingRuntime" else RuntimeKey(key.namespace or NAMESPACE, key.name)
+    return RuntimeKey("", key.name) if _kind(raw) == "ClusterServingRuntime" else RuntimeKey(key.namespace or NAMESPACE, key.name)
 
 
 def _chosen(isvc: InferenceService, runtimes: Mapping[RuntimeKey, Runtime]) -> tuple[Runtime | None, tuple[str, ...]]:

@@ -267,10 +267,7 @@ def read(options: Sequence[Option], flags: Mapping[str, Sequence[str]], environm
     values: dict[str, object] = {}
     problems: list[str] = []
     for option in options:
-        given, where = list(flags.get(option.key) or ()), f"--{option.flag}"
-        if not given and environment.get(option.variable, "").strip():
-            text = environment[option.variable]
-            given, where = [part for part in text.split(",") if part.strip()] if option.many else [text], option.variable
+        given, where = _given(option, flags, environment)
         parsed = []
         for text in given:
             try:
@@ -282,6 +279,21 @@ def read(options: Sequence[Option], flags: Mapping[str, Sequence[str]], environm
     if problems:
         raise SettingsError(problems)
     return _settings(values)
+
+
+def origins(options: Sequence[Option], flags: Mapping[str, Sequence[str]], environment: Mapping[str, str]) -> tuple[str, ...]:
+    """What was set, and whence, as `--period=5` or `ISVCWATCH_PERIOD=5`; all else has its default. The arguments are those of `read`."""
+    found = ((option, *_given(option, flags, environment)) for option in options)
+    return tuple(f"{where}={','.join(given if option.many else given[-1:])}" for option, given, where in found if given)
+
+
+def _given(option: Option, flags: Mapping[str, Sequence[str]], environment: Mapping[str, str]) -> tuple[list[str], str]:
+    """The texts that an option was given, and where; none if it was not set."""
+    given = list(flags.get(option.key) or ())
+    if given or not environment.get(option.variable, "").strip():
+        return given, f"--{option.flag}"
+    text = environment[option.variable]
+    return [part for part in text.split(",") if part.strip()] if option.many else [text], option.variable
 
 
 def _settings(values: dict[str, object]) -> Settings:

@@ -400,7 +400,10 @@ class TestExplain:
         assert "Note: it has no status yet" in said
         assert "a guess" in said
 
-    @pytest.mark.parametrize(("text", "words"), [("a: [", "is not YAML"), ("kind: Pod", "no InferenceService"), (None, "can't be read")])
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [("a: [", "is not YAML"), ("kind: ServingRuntime", "no InferenceService"), ("", "no InferenceService"), (None, "can't be read")],
+    )
     def test_a_file_that_can_not_be_used_is_named(self, tmp_path: Path, capsys: Out, text: str | None, words: str) -> None:
         file = tmp_path / "x.yaml"
         if text is not None:
@@ -410,6 +413,47 @@ class TestExplain:
         assert words in said
         assert "x.yaml" in said
         assert said.count("\n") == 1
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("kind: Deployment", "explain takes an InferenceService, with its runtime, and not a Deployment, as in "),
+            ("kind: InferenceGraph", "and not an InferenceGraph, as in "),
+            ("{kind: List, items: [{kind: Pod}, {kind: Service}, {kind: Pod}]}", "and not a Pod or a Service, as in "),
+            ("kind: Deployment\n---\nkind: ServingRuntime", "and not a Deployment, as in "),
+            ("kind: [x]", "no InferenceService is in "),
+            ("kind: ' '", "no InferenceService is in "),
+            ("{kind: Pod, items: 3}", "and not a Pod, as in "),
+        ],
+    )
+    def test_a_kind_that_can_not_be_explained_is_named(self, tmp_path: Path, capsys: Out, text: str, words: str) -> None:
+        file = tmp_path / "x.yaml"
+        file.write_text(text)
+        assert run("explain", "-f", str(file)) == cli.EXIT_UNKNOWN
+        said = capsys.readouterr().err
+        assert f"{words}{file}" in said
+        assert said.count("\n") == 1
+
+    def test_it_says_by_which_settings(self, tmp_path: Path, capsys: Out, monkeypatch: pytest.MonkeyPatch) -> None:
+        file = tmp_path / "iris.yaml"
+        file.write_text(json.dumps({"kind": "InferenceService", "metadata": {"name": "iris"}, "spec": kserve.model_spec()}))
+        may_differ = "Those of an operator that runs elsewhere may differ.\n"
+        assert run("explain", "-f", str(file)) == 0
+        said = capsys.readouterr().out
+        assert said.endswith(f"By this command's own settings: the defaults, since no flag or variable is set. {may_differ}")
+        monkeypatch.setenv("ISVCWATCH_PERIOD", "20")
+        monkeypatch.setenv("ISVCWATCH_TIMEOUT", "7")
+        monkeypatch.setenv("ISVCWATCH_ALLOW_CIDR", "10.0.0.0/8, 127.0.0.0/8")
+        assert run("explain", "-f", str(file), "--timeout", "3", "--timeout", "4") == 0
+        said = capsys.readouterr().out
+        assert "is probed every 20 s." in said
+        whence = "ISVCWATCH_PERIOD=20, --timeout=4, ISVCWATCH_ALLOW_CIDR=10.0.0.0/8, 127.0.0.0/8, and the defaults"
+        assert said.endswith(f"By this command's own settings: {whence}. {may_differ}")
+
+    @pytest.mark.parametrize("name", ["deployment/models/iris", "models/iris/"])
+    def test_a_name_with_a_kind_says_what_to_write(self, capsys: Out, name: str) -> None:
+        assert run("explain", name) == cli.EXIT_UNKNOWN
+        assert f"explain takes an InferenceService, not {name!r}: write NAMESPACE/NAME" in capsys.readouterr().err
 
     def asked(self, tmp_path: Path, url: str, *options: str) -> int:
         """Explain a service at that URL, and ask it."""
