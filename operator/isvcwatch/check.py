@@ -187,7 +187,7 @@ class _Checking:
         else:
             names = (model,) if model is not None else (listed or ())[: 1 if spoken.server_vouches else MOST_MODELS]
             replies += [_sobered(await self._reply(protocol, Question.MODEL_READY, name), protocol, replies[1]) for name in names]
-        return Report(self._url, server.server if server else "", protocol, listed, replies, _advice(replies))
+        return Report(self._url, server.server if server else "", protocol, listed, replies, self._advice(replies))
 
     async def found_out(self, model: str | None) -> Report:
         """Find out what the server is, and then ask it by the protocol that it speaks."""
@@ -202,7 +202,21 @@ class _Checking:
             return Report(self._url, replies=[await self._reply("v1", Question.SERVER_LIVE)])
         unknown = Row(Question.SERVER_LIVE, _of_nobody(interview), None)
         note = f"It was asked {len(interview.answers)} questions. If you know what it speaks, say so by --protocol."
-        return Report(self._url, replies=[unknown], note="\n".join(filter(None, (_advice([unknown]), note))))
+        return Report(self._url, replies=[unknown], note="\n".join(filter(None, (self._advice([unknown]), note))))
+
+    def _advice(self, replies: Sequence[Row]) -> str:
+        """What to do where the server wants a credential; empty where it wants none."""
+        refused = [row for row in replies if row.finding.reason in REFUSALS.values()]
+        if not refused:
+            return ""
+        if all(row.question is Question.MODEL_READY for row in refused):
+            what = "It tells its own health to anyone, and its models only to who has a credential, such as its API key"
+        elif refused[0].finding.reason == Reason.FORBIDDEN:
+            what = "It, or a proxy before it, lets only some ask, by who they are or what credential they have"
+        else:
+            what = "It, or a proxy before it, wants a credential"
+        given = "what --header gave is none that it takes" if self._headers.given else f"give one that it takes, such as {EXAMPLE}"
+        return f"{what}: {given}."
 
     async def _listed(self) -> tuple[str, ...] | None:
         """The models on the server's list, in the format of OpenAI's API; None if it shows none."""
@@ -263,20 +277,6 @@ def _of_nobody(interview: Interview) -> Finding:
         return Finding(Status.UNKNOWN, Reason.UNKNOWN_SERVER, MEANINGS[Reason.UNKNOWN_SERVER])
     path, reason = refused
     return Finding(Status.UNKNOWN, reason, f"{path} answered {MEANINGS[reason]}")
-
-
-def _advice(replies: Sequence[Row]) -> str:
-    """What to do where the server wants a credential; empty where it wants none."""
-    refused = [row for row in replies if row.finding.reason in REFUSALS.values()]
-    if not refused:
-        return ""
-    if all(row.question is Question.MODEL_READY for row in refused):
-        what = "It tells its own health to anyone, and its models only to who has a credential, such as its API key"
-    elif refused[0].finding.reason == Reason.FORBIDDEN:
-        what = "It, or a proxy before it, lets only some ask, by who they are or what credential they have"
-    else:
-        what = "It, or a proxy before it, wants a credential"
-    return f"{what}: give one that it takes, such as {EXAMPLE}."
 
 
 def _without_values(report: Report, headers: SentHeaders) -> Report:

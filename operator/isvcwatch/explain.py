@@ -47,7 +47,7 @@ MOST_OF_A_KIND: Final = 64
 """How many kinds of objects that can't be explained are named, and with how many characters."""
 
 REFUSED: Final = (
-    "Refused is what the operator may not connect to either: --allow-cidr allows it a range, and this command too; "
+    "The operator does not connect there either. --allow-cidr CIDR allows a range, to it and to this command; "
     "--anywhere lets this command alone connect to any address, from a machine of your own."
 )
 """What to do where the address of a service is refused."""

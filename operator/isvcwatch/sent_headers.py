@@ -57,6 +57,11 @@ class SentHeaders:
         own = () if host is None else (("Host", _host(host)),)
         return cls((*own, *(_pair(text, number) for number, text in enumerate(texts, 1))))
 
+    @property
+    def given(self) -> bool:
+        """Whether there is any beside Host."""
+        return any(name != "Host" for name, _ in self.pairs)
+
     def hidden(self, text: str) -> str:
         """The text without the values, which a server may repeat in its answer."""
         for name, value in self.pairs:

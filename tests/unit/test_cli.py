@@ -243,6 +243,11 @@ class TestCheckOfVllm:
         code, _, found = self.checked(capsys, vllm(engine=False), *options)
         assert (code, found) == (cli.EXIT_NOT_READY, {**self.DEAD, "model ready": ["False", "ServerNotReady"]})
 
+    def test_a_wrong_key_is_said_to_be_wrong(self, capsys: Out) -> None:
+        code, said, found = self.checked(capsys, vllm(guarded=True), "--header", "Authorization: Bearer another")
+        assert (code, found) == (cli.EXIT_UNKNOWN, {**self.WELL, "model ready": ["Unknown", "Unauthorized"]})
+        assert "what --header gave is none that it takes." in said
+
     def test_a_dead_engine_behind_an_api_key_is_a_no(self, capsys: Out) -> None:
         code, said, found = self.checked(capsys, vllm(guarded=True, engine=False))
         assert (code, found) == (cli.EXIT_NOT_READY, {**self.DEAD, "model ready": ["Unknown", "Unauthorized"]})
@@ -474,7 +479,7 @@ class TestExplain:
         said = capsys.readouterr().out
         assert f"GET     {url}/v1/models/iris" in said
         assert "ModelReady would be" in said
-        assert "Refused" not in said
+        assert "--anywhere" not in said
 
     def test_it_connects_nowhere_where_the_operator_may_not(self, tmp_path: Path, capsys: Out) -> None:
         server = Routed({}, answering(b'{"secret":"hunter2"}'), ("/?",))
@@ -484,7 +489,7 @@ class TestExplain:
         assert server.requests == []
         assert "ModelReady would be Unknown" in said
         assert "(TargetRefused)" in said
-        assert "--allow-cidr allows it a range" in said
+        assert "--allow-cidr CIDR allows a range" in said
         assert "--anywhere lets this command alone connect" in said
 
     def test_nor_to_the_api_server(self, tmp_path: Path, capsys: Out, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -496,6 +501,25 @@ class TestExplain:
         with in_background(api_server((200, annotated_service), (200, {"items": [self.RUNTIME]}))) as url:
             assert run("explain", "models/iris", "--ask", "--kubeconfig", kubeconfig(tmp_path, url)) == 0
         assert "127.0.0.1 is not a model server's address" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("server", "reason"),
+        [
+            (vllm(guarded=True), "Unauthorized"),
+            (Routed({}, answering(b"<html>401</html>", "401 Unauthorized"), ("/?",)), "Unauthorized"),
+            (Routed({}, answering(b"RBAC: access denied", "403 Forbidden"), ("/?",)), "Forbidden"),
+            (Routed({"/v2": answering(b"", "401 Unauthorized")}, NO_ROUTE, ("/?",)), "Unauthorized"),
+            (Routed({"/info": answering(b'{"error":"no"}', "403 Forbidden")}, NO_ROUTE, ("/?",)), "Forbidden"),
+            (Routed({}, NO_ROUTE, ("/?",)), "UnknownServer"),
+        ],
+        ids=["vllm", "a proxy", "a mesh", "an application", "another", "one that wants no credential"],
+    )
+    def test_a_server_that_wants_a_credential_is_so_to_the_operator(self, tmp_path: Path, capsys: Out, server: Routed, reason: str) -> None:
+        with in_background(listening(server)) as url:
+            assert self.asked(tmp_path, url, "--anywhere") == 0
+        said = capsys.readouterr().out
+        assert "ModelReady would be Unknown" in said
+        assert f"({reason})." in said
 
     @pytest.mark.parametrize(("options", "words"), [([], "TLSFailed"), (["--ca-bundle", str(CERT)], "ModelReady would be True")])
     def test_it_trusts_whom_the_operator_trusts(self, tmp_path: Path, capsys: Out, options: list[str], words: str) -> None:
