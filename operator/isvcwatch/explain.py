@@ -23,6 +23,7 @@ from isvcwatch.kube import errors, parse
 from isvcwatch.kube.api import Api
 from isvcwatch.kube.connection import connect
 from isvcwatch.kube.resources import CLUSTER_SERVING_RUNTIMES, INFERENCE_SERVICES, SERVING_RUNTIMES
+from isvcwatch.kube.servers import ApiServers
 from isvcwatch.probing.addresses import AddressPolicy
 from isvcwatch.probing.prober import Prober
 from isvcwatch.tables import table
@@ -88,9 +89,12 @@ async def explain(settings: Settings, namespace: str, name: str, asking: Asking 
         api = Api(connection)
         isvc = parse.inference_service(await api.get(INFERENCE_SERVICES, namespace, name))
         runtime, note = await _runtime(api, isvc)
+        if asking is not None:
+            denied = set(connection.server_addresses())
+            await ApiServers(api, denied.update).look()
+            asking = replace(asking, denied=tuple(denied))
     finally:
         await connection.close()
-    asking = replace(asking, denied=tuple(connection.server_addresses())) if asking else None
     return await _explained(settings, isvc, runtime, note, asking)
 
 

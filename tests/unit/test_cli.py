@@ -492,15 +492,18 @@ class TestExplain:
         assert "--allow-cidr CIDR allows a range" in said
         assert "--anywhere lets this command alone connect" in said
 
-    def test_nor_to_the_api_server(self, tmp_path: Path, capsys: Out, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_nor_to_an_api_server(self, tmp_path: Path, capsys: Out, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ISVCWATCH_ALLOW_CIDR", "10.0.0.0/8")
-        annotated_service = {
-            **self.SERVICE,
-            "metadata": {**self.SERVICE["metadata"], "annotations": {"isvcwatch.dev/url": "http://127.0.0.1:1"}},
-        }
-        with in_background(api_server((200, annotated_service), (200, {"items": [self.RUNTIME]}))) as url:
+        metadata = {**self.SERVICE["metadata"], "annotations": {"isvcwatch.dev/url": "http://10.9.9.9:6443"}}
+        answers: tuple[tuple[object, ...], ...] = (
+            (200, {**self.SERVICE, "metadata": metadata}),
+            (200, {"items": [self.RUNTIME]}),
+            (200, {"serverAddressByClientCIDRs": [{"serverAddress": "10.9.9.9:6443"}]}),
+            (403, {}),
+        )
+        with in_background(api_server(*answers)) as url:
             assert run("explain", "models/iris", "--ask", "--kubeconfig", kubeconfig(tmp_path, url)) == 0
-        assert "127.0.0.1 is not a model server's address" in capsys.readouterr().out
+        assert "10.9.9.9 is not a model server's address: it is the API server's" in capsys.readouterr().out
 
     @pytest.mark.parametrize(
         ("server", "reason"),
