@@ -59,6 +59,13 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("url", metavar="URL", help="base URL, such as http://localhost:8080")
     check.add_argument("--model", metavar="NAME", help="model to ask about; without it, those that the server lists")
     check.add_argument("--protocol", metavar="NAME", help=f"{', '.join(PROTOCOLS)}; without it, that is found out")
+    check.add_argument(
+        "--header",
+        metavar="NAME:VALUE",
+        action="append",
+        help="header to send, such as a credential, to this server alone; its value is not printed; may be repeated",
+    )
+    check.add_argument("--host", metavar="HOST", help="value of the Host header, as for an ingress; without it, the URL's own host")
     check.add_argument("-o", "--output", metavar="FORMAT", choices=("text", "json"), default="text", help="text or json (default text)")
     _add(check, settings.CHECK_OPTIONS)
     check.set_defaults(command=_check)
@@ -77,7 +84,12 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument(
         "--ask", action="store_true", help="also ask the servers, as one round of the operator does, and show what is learned"
     )
-    _add(explain, (*settings.CLUSTER_OPTIONS, *settings.POLICY_OPTIONS))
+    explain.add_argument(
+        "--anywhere",
+        action="store_true",
+        help="let --ask connect to any address, for a machine of your own; without it, to those that the operator may connect to",
+    )
+    _add(explain, settings.EXPLAIN_OPTIONS)
     explain.set_defaults(command=_explain)
     return parser
 
@@ -118,10 +130,12 @@ def _run(parsed: argparse.Namespace) -> int:
 
 def _check(parsed: argparse.Namespace) -> int:
     from isvcwatch import check  # noqa: PLC0415 -- loads the transport only when it is used
+    from isvcwatch.sent_headers import SentHeaders  # noqa: PLC0415
 
     chosen = _settings(settings.CHECK_OPTIONS, parsed, os.environ)
     try:
-        report = asyncio.run(check.check(parsed.url, parsed.protocol, parsed.model, chosen.policy.timeout, chosen.ca_bundles))
+        headers = SentHeaders.of(parsed.header or (), parsed.host)
+        report = asyncio.run(check.check(parsed.url, parsed.protocol, parsed.model, chosen.policy.timeout, chosen.ca_bundles, headers))
     except ValueError as error:
         raise UsageError(str(error)) from error
     print(report.json() if parsed.output == "json" else report.text())
@@ -129,10 +143,12 @@ def _check(parsed: argparse.Namespace) -> int:
 
 
 def _explain(parsed: argparse.Namespace) -> int:
-    chosen = _settings((*settings.CLUSTER_OPTIONS, *settings.POLICY_OPTIONS), parsed, os.environ)
+    chosen = _settings(settings.EXPLAIN_OPTIONS, parsed, os.environ)
     if parsed.service is None and not parsed.filename:
         raise UsageError("usage: isvcwatch explain NAMESPACE/NAME, or isvcwatch explain -f FILE")
     namespace, slash, name = (parsed.service or "").partition("/")
+    if "/" in name:
+        raise UsageError(f"explain takes an InferenceService, not {parsed.service!r}: write NAMESPACE/NAME")
     if bool(parsed.filename) == bool(parsed.service) or (parsed.service and not (slash and namespace and name)):
         raise UsageError(f"{parsed.service!r} names no InferenceService: write NAMESPACE/NAME, or -f FILE")
     process.ensure_home()
@@ -141,11 +157,13 @@ def _explain(parsed: argparse.Namespace) -> int:
         from isvcwatch.kube.errors import KubeError  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise UsageError(f"{RUN_NEEDS} ({error})") from error
+    asking = explain.Asking(anywhere=parsed.anywhere) if parsed.ask else None
     try:
         if parsed.filename:
-            print(asyncio.run(explain.of_files(chosen, parsed.filename, ask=parsed.ask)))
+            said = asyncio.run(explain.of_files(chosen, parsed.filename, asking))
         else:
-            print(asyncio.run(explain.explain(chosen, namespace, name, ask=parsed.ask)))
+            said = asyncio.run(explain.explain(chosen, namespace, name, asking))
     except (KubeError, explain.FileError) as error:
         raise UsageError(str(error)) from error
+    print(said, explain.by_settings(settings.origins(settings.EXPLAIN_OPTIONS, vars(parsed), os.environ)), sep="\n\n")
     return 0

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
+from isvcwatch.client.tls import trusting
 from isvcwatch.client.transport import Transport
+from isvcwatch.core.conditions import one_line
 from isvcwatch.core.derive import Derivation, derive
 from isvcwatch.core.objects import DeploymentMode, RuntimeKey
+from isvcwatch.core.reasons import Reason
 from isvcwatch.core.targets import Target
+from isvcwatch.engine import LOOKUP_SHARE
 from isvcwatch.kube import errors, parse
 from isvcwatch.kube.api import Api
 from isvcwatch.kube.connection import connect
 from isvcwatch.kube.resources import CLUSTER_SERVING_RUNTIMES, INFERENCE_SERVICES, SERVING_RUNTIMES
+from isvcwatch.kube.servers import ApiServers
 from isvcwatch.probing.addresses import AddressPolicy
 from isvcwatch.probing.prober import Prober
 from isvcwatch.tables import table
@@ -28,6 +34,7 @@ if TYPE_CHECKING:
     from isvcwatch.client.transport import Ask
     from isvcwatch.core.health import Round
     from isvcwatch.core.objects import InferenceService, Runtime
+    from isvcwatch.probing.addresses import Address
     from isvcwatch.settings import Settings
 
 NAMESPACE: Final = "default"
@@ -36,18 +43,43 @@ NAMESPACE: Final = "default"
 RUNTIMES: Final = frozenset({"ServingRuntime", "ClusterServingRuntime"})
 
 
+MOST_KINDS: Final = 5
+MOST_OF_A_KIND: Final = 64
+"""How many kinds of objects that can't be explained are named, and with how many characters."""
+
+REFUSED: Final = (
+    "The operator does not connect there either. --allow-cidr CIDR allows a range, to it and to this command; "
+    "--anywhere lets this command alone connect to any address, from a machine of your own."
+)
+"""What to do where the address of a service is refused."""
+
+
 class FileError(Exception):
     """A file can't be used; the error's text says which one, and why."""
 
 
-async def explain(settings: Settings, namespace: str, name: str, *, ask: bool = False) -> str:
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How the servers are asked as well.
+
+    Attributes:
+        anywhere: whether at any address, in place of those that the operator may connect to: whoever may annotate a service chooses its
+            address, which this command, run in a pod, could reach although they can't.
+        denied: the API server's addresses, as far as they are known.
+    """
+
+    anywhere: bool = False
+    denied: tuple[Address, ...] = ()
+
+
+async def explain(settings: Settings, namespace: str, name: str, asking: Asking | None = None) -> str:
     """Describe to people what is derived for a service.
 
     Args:
         settings: which cluster, and the policy.
         namespace: the service's namespace.
         name: its name.
-        ask: whether to ask its servers as well.
+        asking: how to ask its servers as well; None to leave them alone.
 
     Raises:
         KubeError: the service can't be read.
@@ -57,40 +89,75 @@ async def explain(settings: Settings, namespace: str, name: str, *, ask: bool = 
         api = Api(connection)
         isvc = parse.inference_service(await api.get(INFERENCE_SERVICES, namespace, name))
         runtime, note = await _runtime(api, isvc)
+        if asking is not None:
+            denied = set(connection.server_addresses())
+            await ApiServers(api, denied.update).look()
+            asking = replace(asking, denied=tuple(denied))
     finally:
         await connection.close()
-    return await _explained(settings, isvc, runtime, note, ask=ask)
+    return await _explained(settings, isvc, runtime, note, asking)
 
 
-async def of_files(settings: Settings, names: Sequence[str], *, ask: bool = False) -> str:
+async def of_files(settings: Settings, names: Sequence[str], asking: Asking | None = None) -> str:
     """Describe to people what is derived for the services in YAML files, without a cluster.
 
     Args:
         settings: the policy.
         names: paths; `-` for standard input. Runtimes may stand in any of them.
-        ask: whether to ask the servers as well.
+        asking: how to ask the servers as well; None to leave them alone.
 
     Raises:
         FileError: a file can't be read, or no InferenceService is in any.
     """
     objects = [found for name in names for found in _objects(name)]
-    runtimes = {key: parse.runtime(found) for found in objects if found.get("kind") in RUNTIMES for key in (_key(found),)}
-    services = [found for found in objects if found.get("kind") == "InferenceService"]
+    runtimes = {key: parse.runtime(found) for found in objects if _kind(found) in RUNTIMES for key in (_key(found),)}
+    services = [found for found in objects if _kind(found) == "InferenceService"]
     if not services:
-        raise FileError(f"no InferenceService is in {', '.join(names)}: write the path of its YAML")
+        raise FileError(_no_service(objects, names))
     parts = []
     for raw in services:
         isvc, notes = _as_deployed(parse.inference_service(_placed(raw)))
         runtime, note = _chosen(isvc, runtimes)
-        parts.append(await _explained(settings, isvc, runtime, (*notes, *note), ask=ask))
+        parts.append(await _explained(settings, isvc, runtime, (*notes, *note), asking))
     return "\n\n\n".join(parts)
 
 
-async def _explained(settings: Settings, isvc: InferenceService, runtime: Runtime | None, notes: Sequence[str], *, ask: bool) -> str:
+def by_settings(set_by: Sequence[str]) -> str:
+    """The sentence about the settings that the explanation follows, which are this command's own.
+
+    Args:
+        set_by: what was set, and whence, as `settings.origins` tells.
+    """
+    whence = f"{', '.join(set_by)}, and the defaults" if set_by else "the defaults, since no flag or variable is set"
+    return f"By this command's own settings: {whence}. Those of an operator that runs elsewhere may differ."
+
+
+def _no_service(objects: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
+    """Why nothing in the files can be explained: they hold only what goes with an InferenceService, or objects of other kinds."""
+    others = [kind for kind in dict.fromkeys(map(_kind, objects)) if kind and kind not in RUNTIMES][:MOST_KINDS]
+    files = ", ".join(names)
+    if others:
+        return f"explain takes an InferenceService, with its runtime, and not {' or '.join(map(_with_article, others))}, as in {files}"
+    return f"no InferenceService is in {files}: write the path of its YAML"
+
+
+def _kind(raw: Mapping[str, Any]) -> str:
+    """The object's kind, for people too; empty if it has none."""
+    kind = raw.get("kind")
+    return one_line(kind, MOST_OF_A_KIND) if isinstance(kind, str) else ""
+
+
+def _with_article(kind: str) -> str:
+    return f"{'an' if kind[0] in 'AEIO' else 'a'} {kind}"
+
+
+async def _explained(
+    settings: Settings, isvc: InferenceService, runtime: Runtime | None, notes: Sequence[str], asking: Asking | None
+) -> str:
     derivation = derive(isvc, runtime, settings.policy)
     parts = [describe(isvc, derivation), *(f"Note: {note}." for note in notes)]
-    if ask and isinstance(derivation.outcome, Target):
-        parts.append(await _asked(derivation.outcome))
+    if asking and isinstance(derivation.outcome, Target):
+        parts.append(await _asked(derivation.outcome, settings, asking))
     return "\n\n".join(parts)
 
 
@@ -107,9 +174,11 @@ def describe(isvc: InferenceService, derivation: Derivation) -> str:
     return f"{head}\n\n{table(('FIELD', 'VALUE', '', 'FROM'), rows)}"
 
 
-async def _asked(target: Target) -> str:
-    """Probe the target for one round, and describe which requests were sent and what was found."""
-    transport = _Listening(guard=AddressPolicy(anywhere=True).objection)
+async def _asked(target: Target, settings: Settings, asking: Asking) -> str:
+    """Probe the target for one round, as the operator does, and describe which requests were sent and what was found."""
+    addresses = AddressPolicy(settings.allow_cidrs, asking.denied, anywhere=asking.anywhere)
+    trust = functools.partial(trusting, settings.ca_bundles)
+    transport = _Listening(guard=addresses.objection, host_guard=addresses.host_objection, tls=trust, lookup_share=LOOKUP_SHARE)
     try:
         prober = Prober(transport, _Uncounted())
         plan = prober.plan(target)
@@ -121,7 +190,8 @@ async def _asked(target: Target) -> str:
     rows = [(ask.method, ask.url) for ask in transport.asked]
     learned = [f"Learned: {ladder.note}." for ladder in plan.ladders if ladder.note]
     verdict = f"ModelReady would be {found.model_ready.status}: {found.model_ready.message} ({found.model_ready.reason})." if found else ""
-    return "\n\n".join(filter(None, (table(("ASKED", "URL"), rows), *learned, verdict)))
+    refused = REFUSED if found and found.model_ready.reason == Reason.TARGET_REFUSED else ""
+    return "\n\n".join(filter(None, (table(("ASKED", "URL"), rows), *learned, verdict, refused)))
 
 
 class _Listening(Transport):
@@ -159,7 +229,12 @@ def _objects(name: str) -> list[Mapping[str, Any]]:
         raise FileError(f"{name} can't be read: {getattr(error, 'strerror', None) or error}") from error
     except yaml.YAMLError as error:
         raise FileError(f"{name} is not YAML: {' '.join(str(error).split())}") from error
-    return [item for document in found for item in (document.get("items") or (document,)) if isinstance(item, dict)]
+    return [item for document in found for item in _items(document) if isinstance(item, dict)]
+
+
+def _items(document: Mapping[str, Any]) -> Sequence[Any]:
+    items = document.get("items")
+    return items if isinstance(items, list) and items else (document,)
 
 
 def _placed(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -184,7 +259,7 @@ def _as_deployed(isvc: InferenceService) -> tuple[InferenceService, tuple[str, .
 
 def _key(raw: Mapping[str, Any]) -> RuntimeKey:
     key = parse.runtime(raw).key
-    return RuntimeKey("", key.name) if raw.get("kind") == "ClusterServingRuntime" else RuntimeKey(key.namespace or NAMESPACE, key.name)
+    return RuntimeKey("", key.name) if _kind(raw) == "ClusterServingRuntime" else RuntimeKey(key.namespace or NAMESPACE, key.name)
 
 
 def _chosen(isvc: InferenceService, runtimes: Mapping[RuntimeKey, Runtime]) -> tuple[Runtime | None, tuple[str, ...]]:

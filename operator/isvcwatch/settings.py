@@ -215,6 +215,7 @@ CLUSTER_OPTIONS: Final = (
 )
 TIMEOUT: Final = Option("timeout", "SECONDS", "time that one request may take (default 2)", _duration_from(SHORTEST_TIMEOUT))
 CA_BUNDLE: Final = Option("ca-bundle", "PATH", "authorities to trust beside the system's, in PEM; may be repeated", authorities, many=True)
+ALLOW_CIDR: Final = Option("allow-cidr", "CIDR", "range that targets may be in, whatever it is; may be repeated", network, many=True)
 CHECK_OPTIONS: Final = (TIMEOUT, CA_BUNDLE)
 POLICY_OPTIONS: Final = (
     Option("period", "SECONDS", "time between two rounds of a target (default 10)", _duration_from(SHORTEST_PERIOD)),
@@ -233,6 +234,7 @@ POLICY_OPTIONS: Final = (
         _duration_from(SHORTEST_PERIOD),
     ),
 )
+EXPLAIN_OPTIONS: Final = (*CLUSTER_OPTIONS, *POLICY_OPTIONS, ALLOW_CIDR, CA_BUNDLE)
 RUN_OPTIONS: Final = (
     *CLUSTER_OPTIONS,
     Option("namespace", "NAME", "namespace to watch; may be repeated; all where none is named", namespace, many=True),
@@ -243,7 +245,7 @@ RUN_OPTIONS: Final = (
     Option("write-burst", "N", "how many of them may go out at once (default 100)", burst),
     Option("doubt-share", "SHARE", "part of the models that must fall silent at once for it to doubt its own network (default 0.5)", share),
     Option("pod", "NAMESPACE/NAME/UID", "the pod that it runs in, for Events about the watcher itself", pod),
-    Option("allow-cidr", "CIDR", "range that targets may be in, whatever it is; may be repeated", network, many=True),
+    ALLOW_CIDR,
     CA_BUNDLE,
     Option("http-bind", "HOST:PORT", "where /livez, /readyz and /metrics are served (default 127.0.0.1:8080)", bind),
     Option("log-format", "FORMAT", "json or console (default json)", one_of(*LOG_FORMATS)),
@@ -265,10 +267,7 @@ def read(options: Sequence[Option], flags: Mapping[str, Sequence[str]], environm
     values: dict[str, object] = {}
     problems: list[str] = []
     for option in options:
-        given, where = list(flags.get(option.key) or ()), f"--{option.flag}"
-        if not given and environment.get(option.variable, "").strip():
-            text = environment[option.variable]
-            given, where = [part for part in text.split(",") if part.strip()] if option.many else [text], option.variable
+        given, where = _given(option, flags, environment)
         parsed = []
         for text in given:
             try:
@@ -280,6 +279,21 @@ def read(options: Sequence[Option], flags: Mapping[str, Sequence[str]], environm
     if problems:
         raise SettingsError(problems)
     return _settings(values)
+
+
+def origins(options: Sequence[Option], flags: Mapping[str, Sequence[str]], environment: Mapping[str, str]) -> tuple[str, ...]:
+    """What was set, and whence, as `--period=5` or `ISVCWATCH_PERIOD=5`; all else has its default. The arguments are those of `read`."""
+    found = ((option, *_given(option, flags, environment)) for option in options)
+    return tuple(f"{where}={','.join(given if option.many else given[-1:])}" for option, given, where in found if given)
+
+
+def _given(option: Option, flags: Mapping[str, Sequence[str]], environment: Mapping[str, str]) -> tuple[list[str], str]:
+    """The texts that an option was given, and where; none if it was not set."""
+    given = list(flags.get(option.key) or ())
+    if given or not environment.get(option.variable, "").strip():
+        return given, f"--{option.flag}"
+    text = environment[option.variable]
+    return [part for part in text.split(",") if part.strip()] if option.many else [text], option.variable
 
 
 def _settings(values: dict[str, object]) -> Settings:

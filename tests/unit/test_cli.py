@@ -26,7 +26,7 @@ from isvcwatch.version import __version__
 from rig import kserve_status as kserve
 from tests.unit.builders import DEFAULTS, DENIED, LIVE, NOT_READY, READY, annotated, isvc
 from tests.unit.kube.apiserver import api_server, kubeconfig
-from tests.unit.probing.loopback import answering, loopback, unused_port
+from tests.unit.probing.loopback import Routed, answering, listening, loopback, unused_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,7 +100,7 @@ class TestCheck:
             assert run("check", url, "--model", "iris", "--protocol", "v2") == code
         said = capsys.readouterr().out
         assert said.splitlines()[0].split() == ["ASKED", "ANSWER", "REASON", "TOOK", "MESSAGE"]
-        assert [line[:12].strip() for line in said.splitlines()[1:]] == ["server live", "server ready", "model ready"]
+        assert [line[:12].strip() for line in said.partition("\n\n")[0].splitlines()[1:]] == ["server live", "server ready", "model ready"]
         assert words in said
 
     def test_without_a_model_the_server_alone_is_asked_about(self, capsys: Out) -> None:
@@ -188,6 +188,160 @@ class TestCheck:
         assert check.Report("http://h", replies=replies).verdict() is verdict
 
 
+VLLM = {
+    "/health": answering(b""),
+    "/version": answering(b'{"version":"0.32.0"}'),
+    "/v1/models": answering(b'{"object":"list","data":[{"id":"tiny","object":"model","owned_by":"vllm"}]}'),
+}
+"""What a real vLLM answers."""
+
+NO_ROUTE = answering(b'{"detail":"Not Found"}', "404 Not Found")
+API_KEY = "sk-hunter2-hunter2"
+
+
+def vllm(*, guarded: bool = False, engine: bool = True) -> Routed:
+    """A vLLM, which `--api-key` guards as a real one is, and whose engine may be dead behind a server that lives on."""
+    routes = VLLM if engine else {**VLLM, "/health": answering(b"", "503 Service Unavailable")}
+    guard = ("/v1", "/v2", "/inference", "/cohere") if guarded else ("/?",)
+    return Routed(
+        routes, NO_ROUTE, guard, f"Authorization: Bearer {API_KEY}\r\n".encode(), answering(b'{"error":"Unauthorized"}', "401 Unauthorized")
+    )
+
+
+def rows(said: str) -> dict[str, list[str]]:
+    """The answer and the reason of each question in a report."""
+    table = [line.split() for line in said.splitlines()]
+    return {
+        " ".join(cells[:2]): cells[2:4] for cells in table if cells[:2] in (["server", "live"], ["server", "ready"], ["model", "ready"])
+    }
+
+
+class TestCheckOfVllm:
+    WELL: ClassVar[dict[str, list[str]]] = {"server live": ["True", "ServerLive"], "server ready": ["True", "ServerReady"]}
+    DEAD: ClassVar[dict[str, list[str]]] = {"server live": ["False", "ServerNotLive"], "server ready": ["False", "ServerNotReady"]}
+
+    def checked(self, capsys: Out, server: Routed, *options: str) -> tuple[int, str, dict[str, list[str]]]:
+        with in_background(listening(server)) as url:
+            code = run("check", url, *options)
+        said = capsys.readouterr().out
+        return code, said, rows(said)
+
+    @pytest.mark.parametrize("options", [(), ("--protocol", "vllm"), ("--protocol", "vllm", "--model", "tiny"), ("--model", "tiny")])
+    def test_one_that_is_well_is_ready(self, capsys: Out, options: tuple[str, ...]) -> None:
+        code, _, found = self.checked(capsys, vllm(), *options)
+        assert (code, found) == (cli.EXIT_READY, {**self.WELL, "model ready": ["True", "ModelReady"]})
+
+    @pytest.mark.parametrize("options", [(), ("--protocol", "vllm"), ("--protocol", "vllm", "--model", "tiny"), ("--model", "tiny")])
+    def test_behind_an_api_key_its_model_can_not_be_told(self, capsys: Out, options: tuple[str, ...]) -> None:
+        code, said, found = self.checked(capsys, vllm(guarded=True), *options)
+        assert (code, found) == (cli.EXIT_UNKNOWN, {**self.WELL, "model ready": ["Unknown", "Unauthorized"]})
+        assert "its models only to who has a credential, such as its API key" in said
+        assert ("is vLLM 0.32.0, asked by vllm." in said) is ("--protocol" not in options)
+
+    @pytest.mark.parametrize("options", [(), ("--protocol", "vllm"), ("--protocol", "vllm", "--model", "tiny"), ("--model", "tiny")])
+    def test_with_a_dead_engine_its_list_proves_nothing(self, capsys: Out, options: tuple[str, ...]) -> None:
+        code, _, found = self.checked(capsys, vllm(engine=False), *options)
+        assert (code, found) == (cli.EXIT_NOT_READY, {**self.DEAD, "model ready": ["False", "ServerNotReady"]})
+
+    def test_a_wrong_key_is_said_to_be_wrong(self, capsys: Out) -> None:
+        code, said, found = self.checked(capsys, vllm(guarded=True), "--header", "Authorization: Bearer another")
+        assert (code, found) == (cli.EXIT_UNKNOWN, {**self.WELL, "model ready": ["Unknown", "Unauthorized"]})
+        assert "what --header gave is none that it takes." in said
+
+    def test_a_dead_engine_behind_an_api_key_is_a_no(self, capsys: Out) -> None:
+        code, said, found = self.checked(capsys, vllm(guarded=True, engine=False))
+        assert (code, found) == (cli.EXIT_NOT_READY, {**self.DEAD, "model ready": ["Unknown", "Unauthorized"]})
+        assert "is vLLM 0.32.0" in said
+
+    @pytest.mark.parametrize("options", [(), ("--protocol", "vllm")])
+    def test_with_its_key_it_is_ready(self, capsys: Out, options: tuple[str, ...]) -> None:
+        code, said, found = self.checked(capsys, vllm(guarded=True), *options, "--header", f"Authorization:Bearer {API_KEY}")
+        assert (code, found) == (cli.EXIT_READY, {**self.WELL, "model ready": ["True", "ModelReady"]})
+        assert "lists tiny." in said
+
+    def test_a_list_in_no_format_that_is_known_says_nothing(self, capsys: Out) -> None:
+        server = Routed({**VLLM, "/v1/models": answering(b'{"data":[{"id":"tiny"}]}')}, NO_ROUTE, ("/?",))
+        code, _, found = self.checked(capsys, server, "--protocol", "vllm")
+        assert (code, found) == (cli.EXIT_UNKNOWN, {**self.WELL, "model ready": ["Unknown", "ModelNameUnknown"]})
+
+
+@pytest.mark.parametrize(("status", "reason"), [("401 Unauthorized", "Unauthorized"), ("403 Forbidden", "Forbidden")])
+@pytest.mark.parametrize("options", [(), ("--protocol", "v2", "--model", "iris")])
+def test_a_server_that_wants_a_credential_is_said_to(capsys: Out, status: str, reason: str, options: tuple[str, ...]) -> None:
+    with in_background(loopback(answering(b"", status))) as url:
+        assert run("check", url, *options) == cli.EXIT_UNKNOWN
+    said = capsys.readouterr().out
+    assert reason in said
+    assert 'give one that it takes, such as --header "Authorization: Bearer TOKEN".' in said
+    assert "UnknownServer" not in said
+
+
+class TestCheckWithHeaders:
+    def asked(self, *options: str) -> list[str]:
+        """The heads of the requests that were sent."""
+        server = Routed({}, answering(b'{"status":"alive"}'), ("/?",))
+        with in_background(listening(server)) as url:
+            run("check", url, *options)
+        return [request.decode() for request in server.requests]
+
+    @pytest.mark.parametrize("options", [(), ("--protocol", "v2", "--model", "iris")])
+    def test_each_request_has_them(self, options: tuple[str, ...]) -> None:
+        heads = self.asked(*options, "--header", f"Authorization: Bearer {API_KEY}", "--header", "X-Tenant:a:b")
+        assert heads
+        assert all(f"\r\nAuthorization: Bearer {API_KEY}\r\nX-Tenant: a:b\r\n" in head for head in heads)
+
+    def test_the_host_is_the_given_one_alone(self) -> None:
+        heads = self.asked("--host", "iris.models.example.com:8443", "--header", "user-agent: curl")
+        assert heads
+        for head in heads:
+            assert [line for line in head.splitlines() if line.lower().startswith(("host:", "user-agent:"))] == [
+                "Host: iris.models.example.com:8443",
+                "user-agent: curl",
+            ]
+
+    @pytest.mark.parametrize("status", ["401 Unauthorized", "503 Service Unavailable", "200 OK"])
+    @pytest.mark.parametrize("output", ["text", "json"])
+    @pytest.mark.parametrize("around", ["", "x" * 230])
+    def test_a_server_that_repeats_a_value_has_it_hidden(self, capsys: Out, status: str, output: str, around: str) -> None:
+        echo = json.dumps({"error": f"{around} no such key: {API_KEY}", "models": [API_KEY]}).encode()
+        with in_background(loopback(answering(echo, status))) as url:
+            run("check", url, "-o", output, "--header", f"X-Session: key={API_KEY}; path=/")
+        said = capsys.readouterr()
+        assert API_KEY[:8] not in said.out + said.err
+
+    def test_a_redirect_is_not_followed_with_them(self, capsys: Out) -> None:
+        other = Routed({}, answering(b"{}"))
+        with in_background(listening(other)) as elsewhere, in_background(loopback(answering(b"", "302 Found", Location=elsewhere))) as url:
+            assert run("check", url, "--header", f"Authorization: Bearer {API_KEY}") == cli.EXIT_UNKNOWN
+        assert other.requests == []
+        assert API_KEY not in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            (
+                ["--header", "hunter2"],
+                'number 1 has no name before a colon: write NAME:VALUE, such as --header "Authorization: Bearer TOKEN"',
+            ),
+            (["--header", "A: b", "--header", "Bearer hunter2: x"], "number 2 has no name before a colon"),
+            (["--header", ": hunter2"], "no name before a colon"),
+            (["--header", "Authorization:"], "Authorization, has no value"),
+            (["--header", "Authorization: hunter2\r\nX: y"], "not one line"),
+            (["--header", "Authorization: hunter2é"], "not in ASCII"),
+            (["--header", "host: h"], "write --host HOST"),
+            (["--header", "Content-Length: 3"], "isvcwatch itself sets: leave it out"),
+            (["--host", "http://h"], "--host=http://h: write a host's name"),
+            (["--host", ""], "write a host's name"),
+            (["--host", "h\r\nX: y"], "write a host's name"),
+        ],
+    )
+    def test_one_that_can_not_be_sent_says_what_to_write(self, capsys: Out, options: list[str], words: str) -> None:
+        assert run("check", "http://127.0.0.1:1", *options) == cli.EXIT_UNKNOWN
+        said = capsys.readouterr().err
+        assert words in said
+        assert "hunter2" not in said
+
+
 class TestExplain:
     SERVICE = kserve.isvc("iris", "models", status=kserve.ready("iris", "models"))
     RUNTIME: ClassVar[dict[str, object]] = {"metadata": {"name": "kserve-sklearnserver"}, "spec": {"protocolVersions": ["v2"]}}
@@ -251,7 +405,10 @@ class TestExplain:
         assert "Note: it has no status yet" in said
         assert "a guess" in said
 
-    @pytest.mark.parametrize(("text", "words"), [("a: [", "is not YAML"), ("kind: Pod", "no InferenceService"), (None, "can't be read")])
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [("a: [", "is not YAML"), ("kind: ServingRuntime", "no InferenceService"), ("", "no InferenceService"), (None, "can't be read")],
+    )
     def test_a_file_that_can_not_be_used_is_named(self, tmp_path: Path, capsys: Out, text: str | None, words: str) -> None:
         file = tmp_path / "x.yaml"
         if text is not None:
@@ -262,20 +419,117 @@ class TestExplain:
         assert "x.yaml" in said
         assert said.count("\n") == 1
 
-    def test_what_is_asked_and_learned_is_shown(self, tmp_path: Path, capsys: Out) -> None:
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("kind: Deployment", "explain takes an InferenceService, with its runtime, and not a Deployment, as in "),
+            ("kind: InferenceGraph", "and not an InferenceGraph, as in "),
+            ("{kind: List, items: [{kind: Pod}, {kind: Service}, {kind: Pod}]}", "and not a Pod or a Service, as in "),
+            ("kind: Deployment\n---\nkind: ServingRuntime", "and not a Deployment, as in "),
+            ("kind: [x]", "no InferenceService is in "),
+            ("kind: ' '", "no InferenceService is in "),
+            ("{kind: Pod, items: 3}", "and not a Pod, as in "),
+        ],
+    )
+    def test_a_kind_that_can_not_be_explained_is_named(self, tmp_path: Path, capsys: Out, text: str, words: str) -> None:
+        file = tmp_path / "x.yaml"
+        file.write_text(text)
+        assert run("explain", "-f", str(file)) == cli.EXIT_UNKNOWN
+        said = capsys.readouterr().err
+        assert f"{words}{file}" in said
+        assert said.count("\n") == 1
+
+    def test_it_says_by_which_settings(self, tmp_path: Path, capsys: Out, monkeypatch: pytest.MonkeyPatch) -> None:
+        file = tmp_path / "iris.yaml"
+        file.write_text(json.dumps({"kind": "InferenceService", "metadata": {"name": "iris"}, "spec": kserve.model_spec()}))
+        may_differ = "Those of an operator that runs elsewhere may differ.\n"
+        assert run("explain", "-f", str(file)) == 0
+        said = capsys.readouterr().out
+        assert said.endswith(f"By this command's own settings: the defaults, since no flag or variable is set. {may_differ}")
+        monkeypatch.setenv("ISVCWATCH_PERIOD", "20")
+        monkeypatch.setenv("ISVCWATCH_TIMEOUT", "7")
+        monkeypatch.setenv("ISVCWATCH_ALLOW_CIDR", "10.0.0.0/8, 127.0.0.0/8")
+        assert run("explain", "-f", str(file), "--timeout", "3", "--timeout", "4") == 0
+        said = capsys.readouterr().out
+        assert "is probed every 20 s." in said
+        whence = "ISVCWATCH_PERIOD=20, --timeout=4, ISVCWATCH_ALLOW_CIDR=10.0.0.0/8, 127.0.0.0/8, and the defaults"
+        assert said.endswith(f"By this command's own settings: {whence}. {may_differ}")
+
+    @pytest.mark.parametrize("name", ["deployment/models/iris", "models/iris/"])
+    def test_a_name_with_a_kind_says_what_to_write(self, capsys: Out, name: str) -> None:
+        assert run("explain", name) == cli.EXIT_UNKNOWN
+        assert f"explain takes an InferenceService, not {name!r}: write NAMESPACE/NAME" in capsys.readouterr().err
+
+    def asked(self, tmp_path: Path, url: str, *options: str) -> int:
+        """Explain a service at that URL, and ask it."""
+        service = {
+            "kind": "InferenceService",
+            "metadata": {"name": "iris", "annotations": {"isvcwatch.dev/url": url}},
+            "spec": {"predictor": {"containers": [{"name": "x"}]}},
+            "status": {"address": {"url": "http://iris-predictor.default.svc.cluster.local"}},
+        }
+        file = tmp_path / "iris.yaml"
+        file.write_text(json.dumps(service))
+        return run("explain", "-f", str(file), "--ask", *options)
+
+    @pytest.mark.parametrize("option", ["--anywhere", "--allow-cidr=127.0.0.0/8"])
+    def test_what_is_asked_and_learned_is_shown(self, tmp_path: Path, capsys: Out, option: str) -> None:
         with in_background(loopback(answering(b'{"models":["m"],"name":"m","ready":true}'))) as url:
-            service = {
-                "kind": "InferenceService",
-                "metadata": {"name": "iris"},
-                "spec": {"predictor": {"containers": [{"name": "x"}]}},
-                "status": {"address": {"url": url}},
-            }
-            file = tmp_path / "iris.yaml"
-            file.write_text(json.dumps(service))
-            assert run("explain", "-f", str(file), "--ask") == 0
+            assert self.asked(tmp_path, url, option) == 0
         said = capsys.readouterr().out
         assert f"GET     {url}/v1/models/iris" in said
         assert "ModelReady would be" in said
+        assert "--anywhere" not in said
+
+    def test_it_connects_nowhere_where_the_operator_may_not(self, tmp_path: Path, capsys: Out) -> None:
+        server = Routed({}, answering(b'{"secret":"hunter2"}'), ("/?",))
+        with in_background(listening(server)) as url:
+            assert self.asked(tmp_path, url) == 0
+        said = capsys.readouterr().out
+        assert server.requests == []
+        assert "ModelReady would be Unknown" in said
+        assert "(TargetRefused)" in said
+        assert "--allow-cidr CIDR allows a range" in said
+        assert "--anywhere lets this command alone connect" in said
+
+    def test_nor_to_an_api_server(self, tmp_path: Path, capsys: Out, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("ISVCWATCH_ALLOW_CIDR", "10.0.0.0/8")
+        metadata = {**self.SERVICE["metadata"], "annotations": {"isvcwatch.dev/url": "http://10.9.9.9:6443"}}
+        answers: tuple[tuple[object, ...], ...] = (
+            (200, {**self.SERVICE, "metadata": metadata}),
+            (200, {"items": [self.RUNTIME]}),
+            (200, {"serverAddressByClientCIDRs": [{"serverAddress": "10.9.9.9:6443"}]}),
+            (403, {}),
+        )
+        with in_background(api_server(*answers)) as url:
+            assert run("explain", "models/iris", "--ask", "--kubeconfig", kubeconfig(tmp_path, url)) == 0
+        assert "10.9.9.9 is not a model server's address: it is the API server's" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("server", "reason"),
+        [
+            (vllm(guarded=True), "Unauthorized"),
+            (Routed({}, answering(b"<html>401</html>", "401 Unauthorized"), ("/?",)), "Unauthorized"),
+            (Routed({}, answering(b"RBAC: access denied", "403 Forbidden"), ("/?",)), "Forbidden"),
+            (Routed({"/v2": answering(b"", "401 Unauthorized")}, NO_ROUTE, ("/?",)), "Unauthorized"),
+            (Routed({"/info": answering(b'{"error":"no"}', "403 Forbidden")}, NO_ROUTE, ("/?",)), "Forbidden"),
+            (Routed({}, NO_ROUTE, ("/?",)), "UnknownServer"),
+        ],
+        ids=["vllm", "a proxy", "a mesh", "an application", "another", "one that wants no credential"],
+    )
+    def test_a_server_that_wants_a_credential_is_so_to_the_operator(self, tmp_path: Path, capsys: Out, server: Routed, reason: str) -> None:
+        with in_background(listening(server)) as url:
+            assert self.asked(tmp_path, url, "--anywhere") == 0
+        said = capsys.readouterr().out
+        assert "ModelReady would be Unknown" in said
+        assert f"({reason})." in said
+
+    @pytest.mark.parametrize(("options", "words"), [([], "TLSFailed"), (["--ca-bundle", str(CERT)], "ModelReady would be True")])
+    def test_it_trusts_whom_the_operator_trusts(self, tmp_path: Path, capsys: Out, options: list[str], words: str) -> None:
+        server = Routed({}, answering(b'{"name":"iris","ready":true}'), ("/?",))
+        with in_background(listening(server, tls=certified())) as url:
+            self.asked(tmp_path, url.replace("http://127.0.0.1", "https://localhost"), "--allow-cidr=127.0.0.0/8", *options)
+        assert words in capsys.readouterr().out
 
     @pytest.mark.parametrize("name", ["iris", "/iris", "models/", ""])
     def test_a_name_without_its_namespace_says_what_to_write(self, capsys: Out, name: str) -> None:

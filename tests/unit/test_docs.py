@@ -17,6 +17,7 @@ from isvcwatch.telemetry.vitals import Level
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 CONDITIONS = (ROOT / "docs" / "conditions.md").read_text()
+PERFORMANCE = (ROOT / "docs" / "performance.md").read_text()
 REASONS = CONDITIONS[CONDITIONS.index("## Reasons") :]
 
 
@@ -78,3 +79,23 @@ def test_the_defaults_in_the_readme_are_the_settings_defaults() -> None:
     ):
         row = next(line for line in README.splitlines() if line.startswith(f"| `--{flag} "))
         assert f" | {value:g} | " in row
+
+
+def measured(figure: str) -> float:
+    """A figure's value in the table of docs/performance.md."""
+    rows = [[cell.strip() for cell in line.split("|")] for line in PERFORMANCE.splitlines() if line.startswith(f"| {figure} ")]
+    (value,) = {row[3] for row in rows}
+    return float(value.replace(",", ""))
+
+
+def test_what_the_readme_says_it_costs_is_what_was_measured() -> None:
+    said = re.search(
+        r"cost its engine ([\d.]+) % of a core and (\d+) MiB, and the whole operator ([\d.]+) % and (\d+) MiB", " ".join(README.split())
+    )
+    assert said is not None
+    assert said.groups() == (
+        f"{measured('fleet_10k_cores') * 100:.2g}",
+        f"{measured('fleet_10k_rss'):.0f}",
+        f"{measured('operator_cores') * 100:.2g}",
+        f"{measured('operator_rss'):.0f}",
+    )

@@ -18,7 +18,7 @@ from isvcwatch.client.transport import WireError
 from isvcwatch.core import overrides
 from isvcwatch.core.conditions import Status, one_line
 from isvcwatch.core.health import Finding
-from isvcwatch.core.reasons import Reason
+from isvcwatch.core.reasons import MEANINGS, Reason
 from isvcwatch.probing.places import Call, Whereabouts, by_tls, elsewhere, may_speak_tls, protocol_of
 
 if TYPE_CHECKING:
@@ -55,6 +55,9 @@ FOREIGN: Final = frozenset({Reason.ROUTE_NOT_FOUND, Reason.UNEXPECTED_ANSWER})
 
 ABOUT_A_NAME: Final = frozenset({Reason.MODEL_NOT_FOUND, Reason.MODEL_NOT_READY, Reason.MODEL_LOADING})
 """Findings that may mean that the model has another name."""
+
+REFUSALS: Final = {401: Reason.UNAUTHORIZED, 403: Reason.FORBIDDEN}
+"""Statuses of a server that may be any, since it tells nothing to who has no credential."""
 
 SERVER_ERRORS: Final = 500
 """The lowest HTTP status of a server error."""
@@ -138,13 +141,18 @@ def _concluded(hop: Hop, found: Finding, server: Recognised | None, interview: I
     note = "" if protocol == hop.protocol else f"asked as {server.server} is"
     if protocol_of(spoken).path(Question.MODEL_READY, hop.model_name) is None:
         return _declared(hop, server.server) or Learned((spoken,), note, server=server.server)
-    if protocol_of(spoken).server_vouches:
+    if protocol_of(spoken).server_vouches and not _hides_its_list(spoken, server):
         learned = _vouching(spoken, note, server)
     elif server.models is None:
-        learned = Learned((spoken,), note, None if hop.name_certain else _name_unknown(hop, f"{server.server} has no list of its models"))
+        learned = Learned((spoken,), note, None if hop.name_certain else _name_unknown(hop, f"{server.server} shows no list of its models"))
     else:
         learned = _listed(spoken, note, server, server.models)
     return replace(learned, server=server.server, models=server.models)
+
+
+def _hides_its_list(hop: Hop, server: Recognised) -> bool:
+    """Whether the server is asked by a list that it did not show, so that a guess at the name is still one when it shows it."""
+    return server.models is None and protocol_of(hop).asks_server_too
 
 
 def _vouching(hop: Hop, note: str, server: Recognised) -> Learned:
@@ -192,6 +200,9 @@ def _unknown_server(hop: Hop, found: Finding, interview: Interview) -> Learned:
     by_own_route = _declared(hop, "")
     if by_own_route is not None:
         return by_own_route
+    if (refused := refusal(interview)) is not None:
+        path, reason = refused
+        return Learned((hop,), doubt=Finding(Status.UNKNOWN, reason, f"{hop.base_url}: {path} answered {MEANINGS[reason]}"))
     return Learned(
         (hop,),
         doubt=Finding(
@@ -201,6 +212,17 @@ def _unknown_server(hop: Hop, found: Finding, interview: Interview) -> Learned:
             f"whether it can serve, or say by annotation {overrides.PROTOCOL} which protocol it speaks (either rolls the pods)",
         ),
     )
+
+
+def refusal(interview: Interview) -> tuple[str, Reason] | None:
+    """The first route that wanted a credential, and the reason to report; None if none did.
+
+    A server that refuses some routes may be one that is known, whatever it answers elsewhere.
+    """
+    for (_, path), answer in interview.answers.items():
+        if answer is not None and answer.status in REFUSALS:
+            return path, REFUSALS[answer.status]
+    return None
 
 
 def _grpc(hop: Hop) -> Finding:

@@ -15,6 +15,9 @@ from isvcwatch.client.protocols.interview import MOST_INQUIRIES, MOST_SILENCES
 NOT_FOUND = Answer(404, b'{"detail":"Not Found"}', {"content-type": "application/json"})
 
 
+KEY_WANTED = Answer(401, b'{"error":"Unauthorized"}', {"content-type": "application/json"})
+
+
 def js(value: Any, status: int = 200, **headers: str) -> Answer:  # noqa: ANN401 -- any JSON
     return Answer(status, json.dumps(value).encode(), {"content-type": "application/json", **headers})
 
@@ -53,6 +56,20 @@ SERVERS: list[tuple[str, dict[str, Answer | None], Answer, str, tuple[str, ...] 
     ("nim", {"GET /v1/health/ready": js({"object": "health.response"}), "GET /v1/models": listed("m")}, NOT_FOUND, "nim", ("m",)),
     ("nim, not ready", {"GET /v1/health/ready": js({"object": "error", "type": "ServiceUnavailable"}, 503)}, NOT_FOUND, "nim", None),
     ("vllm", {"GET /v1/models": listed("m", "lora", owner="vllm")}, NOT_FOUND, "vllm", ("m", "lora")),
+    (
+        "vllm, behind an API key",
+        {"GET /v1/models": KEY_WANTED, "GET /version": js({"version": "0.32.0"}), "GET /health": Answer(200)},
+        NOT_FOUND,
+        "vllm",
+        None,
+    ),
+    (
+        "vllm, behind an API key, its engine dead",
+        {"GET /v1/models": KEY_WANTED, "GET /version": js({"version": "0.32.0"}), "GET /health": Answer(503)},
+        NOT_FOUND,
+        "vllm",
+        None,
+    ),
     ("tgi", {"GET /info": js({"model_id": "m", "router": "text-generation-router"})}, Answer(404), "tgi", ("m",)),
     ("tei", {"GET /info": js({"model_id": "m", "model_type": {"embedding": {}}})}, Answer(404), "tei", ("m",)),
     (
@@ -114,6 +131,21 @@ def test_nobody_is_recognised_by_what_anything_would_answer(answer: Answer) -> N
     found, asked = interviewed({}, answer)
     assert found is None
     assert len(asked) <= MOST_INQUIRIES
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {},
+        {"GET /version": js({"version": "1.0"})},
+        {"GET /version": js({"version": "1.0"}), "GET /health": js({"status": "ok"})},
+        {"GET /version": js({"version": "1.0", "commit": "abc"}), "GET /health": Answer(200)},
+        {"GET /health": Answer(200)},
+    ],
+)
+def test_a_guarded_list_alone_is_not_vllm(beside: dict[str, Answer | None]) -> None:
+    found, _ = interviewed({"GET /v1/models": KEY_WANTED, **beside})
+    assert found is None
 
 
 def test_a_server_that_does_not_answer_is_left_in_peace() -> None:

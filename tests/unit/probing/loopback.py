@@ -74,6 +74,49 @@ class Loopback:
             self.open.discard(writer)
 
 
+@dataclass
+class Routed:
+    """A server that answers each path with bytes of its own, and any other with `otherwise`.
+
+    Attributes:
+        routes: the answers by path.
+        key: the text that a request to a path below one of `guarded` must hold; without it, it is answered by `refusal`.
+    """
+
+    routes: dict[str, bytes]
+    otherwise: bytes
+    guarded: tuple[str, ...] = ()
+    key: bytes = b""
+    refusal: bytes = b""
+    requests: list[bytes] = field(default_factory=list)
+    port: int = 0
+    open: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.open.add(writer)
+        try:
+            while True:
+                request = await reader.readuntil(b"\r\n\r\n")
+                self.requests.append(request)
+                writer.write(self.answer(request))
+                await writer.drain()
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+            self.open.discard(writer)
+
+    def answer(self, request: bytes) -> bytes:
+        path = request.split(b" ", 2)[1].decode()
+        if path.startswith(self.guarded) and self.key not in request:
+            return self.refusal
+        return self.routes.get(path, self.otherwise)
+
+
 @asynccontextmanager
 async def listening(server: AnyServer, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> AsyncIterator[AnyServer]:
     """The server at a port of its own; it leaves no connection open."""

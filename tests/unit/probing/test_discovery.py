@@ -270,6 +270,58 @@ async def test_where_the_protocol_is_annotated_no_other_is_looked_for() -> None:
     assert stage.metrics.inquiries == 0
 
 
+KEY_WANTED = js({"error": "Unauthorized"}, 401)
+GUARDED_VLLM: Answers = {
+    "/v2": KEY_WANTED,
+    "/v1/models": KEY_WANTED,
+    "/v1/health/ready": KEY_WANTED,
+    "/version": js({"version": "0.32.0"}),
+    "/health": Answer(200),
+}
+
+
+class TestServersThatWantACredential:
+    @pytest.mark.parametrize(
+        ("answers", "reason"),
+        [
+            ({"/v1/models": js({"detail": "Not authenticated"}, 401)}, "Unauthorized"),
+            ({"/v1/models": js({"detail": "Not authenticated"}, 403)}, "Forbidden"),
+            ({"/v2": Answer(401, b"<html>401 Authorization Required</html>")}, "Unauthorized"),
+            ({"/v2": Answer(403, b"RBAC: access denied")}, "Forbidden"),
+            ({"/info": js({"error": "unauthorized", "error_type": "authentication"}, 401)}, "Unauthorized"),
+        ],
+    )
+    async def test_one_that_may_be_any_is_not_called_unknown(self, answers: Answers, reason: str) -> None:
+        found = await Stage(answers, guessed("openai")).model()
+        assert told(found) == (Status.UNKNOWN, reason)
+        assert next(iter(answers)) in found.message
+
+    @pytest.mark.parametrize("protocol", ["v1", "v2", "openai"])
+    async def test_where_the_route_of_the_model_itself_does_nothing_is_looked_for(self, protocol: str) -> None:
+        stage = Stage({"*": KEY_WANTED}, guessed(protocol))
+        assert told(await stage.model()) == (Status.UNKNOWN, "Unauthorized")
+        assert stage.metrics.inquiries == 0
+
+    async def test_vllm_is_known_by_its_open_routes(self) -> None:
+        stage = Stage(GUARDED_VLLM, guessed("openai"))
+        found = await stage.round()
+        assert told(found.model_ready) == (Status.UNKNOWN, "Unauthorized")
+        assert found.server_ready is not None
+        assert told(found.server_ready) == (Status.TRUE, "ServerReady")
+        assert stage.metrics.looks == {"recognised": 1}
+
+    async def test_a_guessed_name_stays_a_guess_until_the_list_is_shown(self) -> None:
+        stage = Stage(GUARDED_VLLM, guessed("openai"))
+        await stage.model()
+        stage.wire.answers["/v1/models"] = js({"object": "list", "data": [{"id": "tiny", "owned_by": "vllm"}]})
+        assert told(await stage.model()) == (Status.UNKNOWN, "ModelNameUnknown")
+        assert told(await stage.after(LOOK_AGAIN)) == (Status.TRUE, "ModelReady")
+
+    async def test_ones_own_readiness_route_is_asked_all_the_same(self) -> None:
+        stage = Stage({"/v1/models": KEY_WANTED, "/ok": Answer(200, b"fine")}, guessed("openai", ready_path="/ok"))
+        assert told(await stage.model()) == (Status.TRUE, "ModelReady")
+
+
 class TestOwnRoute:
     async def test_a_containers_own_readiness_route_is_asked_where_nothing_else_is_known(self) -> None:
         stage = Stage({"/ok": Answer(200, b"fine")}, guessed(ready_path="/ok"))

@@ -12,6 +12,7 @@ from isvcwatch.client.transport.names import is_address
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Sequence
 
     from isvcwatch.client.transport.connection import Connection
 
@@ -90,6 +91,7 @@ def get(
     body: bytes = b"",
     user_agent: str = "isvcwatch",
     at: tuple[str, int] | None = None,
+    headers: Sequence[tuple[str, str]] = (),
 ) -> Ask:
     """Prepare a request that may be sent more than once and on a kept connection. It never asks for a compressed answer.
 
@@ -102,6 +104,7 @@ def get(
         body: a JSON body; empty for none.
         user_agent: the value of the User-Agent header.
         at: an IP address and port to connect to in place of the URL's, for one request: the connection is closed after it.
+        headers: names and values to send beside the usual ones, and in place of those of the same name.
 
     Raises:
         NameNotFoundError: the URL's host is not ASCII.
@@ -113,14 +116,23 @@ def get(
     endpoint = endpoints.get(parts.hostname or "", port, tls, own_host=own_host, address=address)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     lines = [
-        f"{method} {path} HTTP/1.1",
         f"Host: {parts.netloc}",
         f"User-Agent: {user_agent}",
         "Accept: */*",
         "Accept-Encoding: identity",
     ]
+    if headers:
+        lines = _replaced(lines, headers)
     if at is not None:
         lines.append("Connection: close")
     if body:
         lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
-    return Ask(url, endpoint, ("\r\n".join(lines) + "\r\n\r\n").encode() + body, method)
+    head = "\r\n".join((f"{method} {path} HTTP/1.1", *lines))
+    return Ask(url, endpoint, f"{head}\r\n\r\n".encode() + body, method)
+
+
+def _replaced(lines: Sequence[str], headers: Sequence[tuple[str, str]]) -> list[str]:
+    """The lines of a head with these headers, without those that they replace."""
+    replaced = {name.lower() for name, _ in headers}
+    kept = [line for line in lines if line.partition(":")[0].lower() not in replaced]
+    return [*kept, *(f"{name}: {value}" for name, value in headers)]

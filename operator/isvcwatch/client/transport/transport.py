@@ -23,7 +23,7 @@ from isvcwatch.client.transport.riding import ride
 from isvcwatch.client.transport.secure import Pipes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from isvcwatch.client.transport.asks import Ask, Endpoint
     from isvcwatch.client.transport.connection import Connection
@@ -284,6 +284,7 @@ class Transport(httpx.AsyncBaseTransport):
         body: bytes = b"",
         verified: bool = True,
         at: tuple[str, int] | None = None,
+        headers: Sequence[tuple[str, str]] = (),
     ) -> Ask:
         """Prepare a request once, to be sent many times.
 
@@ -294,12 +295,13 @@ class Transport(httpx.AsyncBaseTransport):
             body: a JSON body; empty for none.
             verified: whether the certificate of an https server must be trusted. A request that is sent to another one must hold no secret.
             at: an IP address and port to connect to in place of the URL's, for one request: the connection is closed after it.
+            headers: names and values to send beside the usual ones, and in place of those of the same name.
 
         Raises:
             NameNotFoundError: the URL's host is not ASCII.
         """
         tls = (self.tls if verified else self.unverifying) if url.startswith("https:") else None
-        return asks.get(url, tls, self.endpoints, own_host=own_host, method=method, body=body, at=at)
+        return asks.get(url, tls, self.endpoints, own_host=own_host, method=method, body=body, at=at, headers=headers)
 
     def start(
         self,
@@ -334,6 +336,7 @@ class Transport(httpx.AsyncBaseTransport):
         own_host: bool = True,
         method: str = "GET",
         body: bytes = b"",
+        headers: Sequence[tuple[str, str]] = (),
     ) -> Answer:
         """Send a request and wait for its answer. The arguments are those of `ask` and `start`.
 
@@ -341,7 +344,7 @@ class Transport(httpx.AsyncBaseTransport):
             WireError: no answer came.
         """
         came: asyncio.Future[Answer | WireError] = self.loop.create_future()
-        ask = self.ask(url, own_host=own_host, method=method, body=body)
+        ask = self.ask(url, own_host=own_host, method=method, body=body, headers=headers)
         exchange = self.start(ask, timeout, lambda outcome: None if came.done() else came.set_result(outcome))
         try:
             outcome = await came
