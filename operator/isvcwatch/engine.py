@@ -78,6 +78,7 @@ class Engine:
         self._transport = Transport(
             guard=addresses.objection,
             host_guard=addresses.host_objection,
+            leads_away=addresses.leads_away,
             tls=trust(),
             max_age=max_age,
             resets=True,

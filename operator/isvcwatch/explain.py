@@ -178,7 +178,13 @@ async def _asked(target: Target, settings: Settings, asking: Asking) -> str:
     """Probe the target for one round, as the operator does, and describe which requests were sent and what was found."""
     addresses = AddressPolicy(settings.allow_cidrs, asking.denied, anywhere=asking.anywhere)
     trust = functools.partial(trusting, settings.ca_bundles)
-    transport = _Listening(guard=addresses.objection, host_guard=addresses.host_objection, tls=trust, lookup_share=LOOKUP_SHARE)
+    transport = _Listening(
+        guard=addresses.objection,
+        host_guard=addresses.host_objection,
+        leads_away=addresses.leads_away,
+        tls=trust,
+        lookup_share=LOOKUP_SHARE,
+    )
     try:
         prober = Prober(transport, _Uncounted())
         plan = prober.plan(target)

@@ -67,9 +67,10 @@ class FakeTransport:
         body: bytes = b"",
         verified: bool = True,
         at: tuple[str, int] | None = None,
+        routed: bool = False,
     ) -> Ask:
         self.unverified += not verified
-        return asks.get(url, None, self.endpoints, own_host=own_host, method=method, body=body, at=at)
+        return asks.get(url, None, self.endpoints, own_host=own_host, method=method, body=body, at=at, routed=routed)
 
     def start(
         self,
