@@ -146,4 +146,5 @@ class Engine:
             collecting=self._garbage.seconds,
             impaired=self.fleet.impaired,
             cut=tuple(self.fleet.cut()),
+            oldest=self.scheduler.oldest,
         )
