@@ -80,24 +80,29 @@ class NameServer:
                 return address
         raise RigError(f"port {PORT} is taken at each of {ADDRESSES[0]} to {ADDRESSES[-1]}, or may not be listened at")
 
+    def mood_of(self, name: str) -> Mood:
+        """How it answers for a name."""
+        del name
+        return self.mood
+
     def _serve(self) -> None:
         while True:
             question, asker = self._socket.recvfrom(4096)
             if not question:  # the socket was shut down
                 return
-            if self.mood is not Mood.SILENT:
-                self._socket.sendto(self._answer(question), asker)
+            end = question.index(b"\0", 12) + 5  # of the name, the type and the class
+            name = _read(question[12 : end - 4])
+            if (mood := self.mood_of(name)) is not Mood.SILENT:
+                self._socket.sendto(self._answer(question, end, name, mood), asker)
 
-    def _answer(self, message: bytes) -> bytes:
-        end = message.index(b"\0", 12) + 5  # of the name, the type and the class
+    def _answer(self, message: bytes, end: int, name: str, mood: Mood) -> bytes:
         kind, _ = struct.unpack_from("!HH", message, end - 4)
-        found = self.mood is Mood.WELL and kind == A
-        flags = NXDOMAIN if self.mood is Mood.EMPTY else RESPONSE
-        led_to = _written(self.aliases.get(_read(message[12 : end - 4]), "")) if found else b""
+        found = mood is Mood.WELL and kind == A
+        flags = NXDOMAIN if mood is Mood.EMPTY else RESPONSE
+        led_to = _written(self.aliases.get(name, "")) if found else b""
         head = message[:2] + struct.pack("!HHHHH", flags, 1, int(found) + bool(led_to), 0, 0)
         alias = struct.pack("!HHHIH", POINTER, CNAME, 1, 5, len(led_to)) + led_to if led_to else b""
-        name = led_to or struct.pack("!H", POINTER)
-        address = name + struct.pack("!HHIH4s", A, 1, 5, 4, socket.inet_aton("127.0.0.1"))
+        address = (led_to or struct.pack("!H", POINTER)) + struct.pack("!HHIH4s", A, 1, 5, 4, socket.inet_aton("127.0.0.1"))
         return head + message[12:end] + alias + (address if found else b"")
 
 
