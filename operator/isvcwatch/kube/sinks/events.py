@@ -115,6 +115,7 @@ class EventsSink:
         self._new = asyncio.Event()
         self._calls = asyncio.Semaphore(CALLS)
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._refused: set[tuple[str, str]] = set()
         self._instance = socket.gethostname()[:128]
 
     @property
@@ -135,12 +136,26 @@ class EventsSink:
         self._put(about, reason, note, f"{reason}|{self._clock().isoformat()}", warning=warning)
 
     def _put(self, about: Regarding, reason: str, note: str, turn: str, *, warning: bool) -> None:
-        if self._waiting >= WAITING or not self._allowed(about.uid):
+        if not self._allowed(about.uid) or not self._has_room(about.namespace):
             self._metrics.event(reason, "lost")
             return
         self._waiting += 1
         self._lanes.setdefault(about.namespace, deque()).append(self._event(about, reason, note, turn, warning=warning))
         self._new.set()
+
+    def _has_room(self, namespace: str) -> bool:
+        """Whether one more Event may wait. If all places are taken, the latest of the namespace with most makes room for one with fewer.
+
+        So a namespace whose Events are refused for long takes no other's places.
+        """
+        if self._waiting < WAITING:
+            return True
+        longest = max(self._lanes.values(), key=len)
+        if len(longest) <= len(self._lanes.get(namespace, ())) + 1:
+            return False
+        self._metrics.event(longest.pop()["reason"], "lost")
+        self._waiting -= 1
+        return True
 
     async def run(self) -> None:
         """Record Events until cancelled."""
@@ -185,20 +200,32 @@ class EventsSink:
             except errors.ConflictError:
                 self._metrics.event(reason, "repeated")
                 return
-            except errors.UnavailableError as error:
-                if attempt < TRIES:
-                    await asyncio.sleep(pause(attempt, error.retry_after))
             except errors.EndingError as error:
                 log.info("event_not_recorded", why=str(error), **_said(event))
                 self._ends(event["metadata"]["namespace"])
                 break
+            except (errors.UnavailableError, errors.ForbiddenError) as error:
+                self._say_refused(error, event)
+                if attempt < TRIES:  # without a place among the calls, which others need meanwhile
+                    await asyncio.sleep(pause(attempt, error.retry_after if isinstance(error, errors.UnavailableError) else 0.0))
             except errors.KubeError as error:
                 log.error("event_not_recorded", why=str(error), **_said(event))  # noqa: TRY400
                 break
             else:
                 self._metrics.event(reason, "created")
+                self._refused = {refused for refused in self._refused if refused[0] != event["metadata"]["namespace"]}
                 return
         self._metrics.event(reason, "lost")
+
+    def _say_refused(self, error: errors.KubeError, event: dict[str, Any]) -> None:
+        """Log a refusal once for its namespace and the Event's reason, until that namespace takes an Event again."""
+        refused = (event["metadata"]["namespace"], event["reason"])
+        if not isinstance(error, errors.ForbiddenError) or refused in self._refused:
+            return
+        if len(self._refused) >= REMEMBERED:
+            self._refused.clear()
+        self._refused.add(refused)
+        log.error("event_refused", why=str(error), so="tried again for about a minute, then lost", **_said(event))
 
     def _allowed(self, uid: str) -> bool:
         """Whether the object may have one more Event."""
