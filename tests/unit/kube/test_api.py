@@ -131,6 +131,7 @@ async def test_the_right_to_watch_is_tried_for_a_second(connecting: Connecting) 
         (lambda api: api.list_page(INFERENCE_SERVICES), 403, errors.ForbiddenError),
         (lambda api: api.try_watch(INFERENCE_SERVICES, "", "1"), 403, errors.ForbiddenError),
         (lambda api: api.get(INFERENCE_SERVICES, "models", "iris"), 404, errors.GoneError),
+        (lambda api: api.get(INFERENCE_SERVICES, "models", "fraud"), 404, errors.UnavailableError),
         (lambda api: api.json_patch(INFERENCE_SERVICE_STATUS, "models", "iris", []), 409, errors.ConflictError),
         (lambda api: api.json_patch(INFERENCE_SERVICE_STATUS, "models", "iris", []), 404, errors.GoneError),
         (lambda api: api.json_patch(INFERENCE_SERVICE_STATUS, "models", "iris", []), 422, errors.ConflictError),
@@ -142,7 +143,8 @@ async def test_the_right_to_watch_is_tried_for_a_second(connecting: Connecting) 
 async def test_an_error_says_what_it_means(
     connecting: Connecting, call: Callable[[Api], Coroutine[None, None, object]], status: int, kind: type[Exception]
 ) -> None:
-    async with api_server((status, {"kind": "Status", "message": "in the server's words"})) as server, connecting(server) as api:
+    said = {"kind": "Status", "message": "in the server's words", "reason": "NotFound", "details": {"name": "iris"}}
+    async with api_server((status, said)) as server, connecting(server) as api:
         with pytest.raises(kind, match="in the server's words"):
             await call(api)
 
