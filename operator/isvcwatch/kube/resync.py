@@ -13,7 +13,7 @@ import structlog
 from isvcwatch.kube import errors
 from isvcwatch.kube.backoff import pause
 from isvcwatch.kube.kinds import KINDS
-from isvcwatch.kube.preflight import EVERYWHERE, read_all
+from isvcwatch.kube.preflight import EVERYWHERE, check, read_all
 from isvcwatch.kube.store import uids_of
 
 if TYPE_CHECKING:
@@ -156,6 +156,7 @@ class Resync:
         for kind in self._wanted:
             if kind not in self.kinds:
                 try:
+                    await check(self._api, kind, self._namespaces)
                     await read_all(self._api, self._store, kind, self._namespaces)
                 except errors.KubeError:  # logged once already, at the start
                     continue

@@ -206,15 +206,14 @@ async def test_a_kind_that_comes_later_is_read_and_watched_from_then_on() -> Non
 
     def answer(resource: str, _: object) -> Page:
         if resource == str(CLUSTER_RUNTIMES):
-            if not served:
-                raise errors.NotServedError("no CRD")
             return Page([runtime("r")], "12")
         return listed("10", "a") if resource == str(SERVICES) else Page([], "10")
 
     stage = Stage(answer, wanted=KINDS)
-    stage.api.answers["discovers"] = [True]
+    stage.api.answers["discovers"] = [lambda *_: served]
     stage.resync.kinds = [RUNTIMES, SLICES, SERVICES]
     await stage.resync.once()
+    assert str(CLUSTER_RUNTIMES) not in [name for verb, name, _ in stage.api.calls if verb == "pages"]
     assert stage.resync.kinds == [RUNTIMES, SLICES, SERVICES]
     served = True
     await stage.resync.once()
