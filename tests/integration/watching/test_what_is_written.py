@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from isvcwatch.version import __version__
 from rig import kserve_status as kserve
 from rig.account import ACCOUNT
 from rig.process import wait_until
@@ -86,6 +87,20 @@ def test_only_the_shipped_rights_are_used_and_none_is_refused(
     used = {(entry.verb, entry.resource, entry.subresource) for entry in entries if entry.resource}
     assert used <= NEEDED
     assert used >= NEEDED - {("get", "inferenceservices", "")}  # only after a conflict
+    assert {entry.user_agent for entry in entries} == {f"isvcwatch/{__version__}"}
+
+
+def test_what_is_written_is_ours_by_the_same_name_in_all_versions(
+    cluster: Cluster, namespace: str, start_operator: Callable[..., OperatorProcess]
+) -> None:
+    """The API server makes a field manager's name of what stands before the slash in the User-Agent header."""
+    with RawServer(NOT_READY) as server:
+        cluster.create_isvc(kserve.isvc("iris", namespace), kserve.ready("iris", namespace, server.base_url))
+        start_operator()
+        wait_until(lambda: event_reasons(cluster, namespace) == ["ModelUnready"], 30, "the Event")
+    written = cluster.get_isvc(namespace, "iris")["metadata"]["managedFields"] + cluster.events(namespace)[0]["metadata"]["managedFields"]
+    ours = {entry["manager"] for entry in written if entry["manager"] != "python-httpx"}  # the test's own
+    assert ours == {"isvcwatch"}
 
 
 def test_the_object_gets_no_finalizer_no_annotation_and_no_condition_but_ours(

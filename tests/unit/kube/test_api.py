@@ -11,7 +11,8 @@ import pytest
 from isvcwatch.kube import errors
 from isvcwatch.kube.api import Api, Page
 from isvcwatch.kube.connection import connect
-from isvcwatch.kube.resources import CLUSTER_SERVING_RUNTIMES, EVENTS, INFERENCE_SERVICE_STATUS, INFERENCE_SERVICES
+from isvcwatch.kube.resources import CLUSTER_SERVING_RUNTIMES, EVENTS, INFERENCE_SERVICE_STATUS, INFERENCE_SERVICES, NAMESPACES
+from isvcwatch.version import __version__
 from tests.unit.kube.apiserver import TOKEN, ApiServer, api_server, kubeconfig
 
 if TYPE_CHECKING:
@@ -184,7 +185,9 @@ async def test_kopfs_session_goes_to_the_same_server_with_the_same_token(tmp_pat
             assert isinstance(session.aiohttp_session, aiohttp.ClientSession)
             async with session.aiohttp_session.get(f"{server.url}/api"):
                 pass
+            await Api(connection).get(NAMESPACES, "", "models")
         finally:
             await session.aiohttp_session.close()
             await connection.close()
     assert server.asked[0].headers["Authorization"] == f"Bearer {TOKEN}"
+    assert [asked.headers["User-Agent"] for asked in server.asked] == [f"isvcwatch/{__version__}"] * 2
