@@ -45,7 +45,7 @@ def test_deployment_and_service_choose_the_pods_of_the_template() -> None:
 def test_probes_and_the_service_reach_the_port_that_the_operator_binds() -> None:
     (port,) = CONTAINER["ports"]
     environment = {item["name"]: item.get("value") for item in CONTAINER["env"]}
-    assert settings.bind(environment["ISVCWATCH_HTTP_BIND"]) == ("0.0.0.0", port["containerPort"])  # noqa: S104
+    assert settings.bind(environment["ISVCWATCH_HTTP_BIND"]) == ("", port["containerPort"])  # both families
     paths = {probe: CONTAINER[probe]["httpGet"]["path"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")}
     assert paths == {"startupProbe": "/livez", "livenessProbe": "/livez", "readinessProbe": "/readyz"}
     assert {CONTAINER[probe]["httpGet"]["port"] for probe in paths} == {port["name"]}
