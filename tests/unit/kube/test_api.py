@@ -116,7 +116,7 @@ async def test_an_event_is_created(connecting: Connecting) -> None:
     async with api_server() as server, connecting(server) as api:
         await api.create(EVENTS, "models", {"kind": "Event"})
     (created,) = server.asked
-    assert (created.method, created.path, created.json) == ("POST", "/apis/events.k8s.io/v1/namespaces/models/events", {"kind": "Event"})
+    assert (created.method, created.path, created.json) == ("POST", "/api/v1/namespaces/models/events", {"kind": "Event"})
 
 
 async def test_the_right_to_watch_is_tried_for_a_second(connecting: Connecting) -> None:

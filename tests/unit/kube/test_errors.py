@@ -103,7 +103,7 @@ def test_a_resource_is_not_served_if_an_api_server_says_so_and_not_a_proxy(body:
             "patch",
             '{apiGroups: ["serving.kserve.io"], resources: ["inferenceservices/status"], verbs: ["patch"]}',
         ),
-        (EVENTS, "create", '{apiGroups: ["events.k8s.io"], resources: ["events"], verbs: ["create"]}'),
+        (EVENTS, "create", '{apiGroups: [""], resources: ["events"], verbs: ["create"]}'),
         (CLUSTER_SERVING_RUNTIMES, "get", '{apiGroups: ["serving.kserve.io"], resources: ["clusterservingruntimes"], verbs: ["get"]}'),
     ],
 )

@@ -1,4 +1,9 @@
-"""Records Events by `events.k8s.io/v1`: one for each turn of a verdict or of the watcher's own doubt, however often it is told."""
+"""Records Events by the core API: one for each turn of a verdict or of the watcher's own doubt, however often it is told.
+
+`kubectl describe` sorts by `lastTimestamp` alone, and shows an Event without one before all others. `events.k8s.io/v1` refuses that field
+in new Events (kubernetes, pkg/apis/core/validation/events.go); the core API takes it together with the newer fields, and serves the same
+objects.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
 
-from isvcwatch.core.conditions import ConditionType, Status, one_line
+from isvcwatch.core.conditions import ConditionType, Status, one_line, timestamp
 from isvcwatch.core.reasons import EventReason
 from isvcwatch.kube import errors
 from isvcwatch.kube.backoff import pause
@@ -242,24 +247,28 @@ class EventsSink:
         return True
 
     def _event(self, about: Regarding, reason: str, note: str, turn: str, *, warning: bool) -> dict[str, Any]:
+        now = self._clock()
         return {
-            "apiVersion": "events.k8s.io/v1",
+            "apiVersion": "v1",
             "kind": "Event",
             "metadata": {"name": _event_name(about, turn), "namespace": about.namespace},
             "type": "Warning" if warning else "Normal",
             "reason": str(reason),
             "action": ACTION,
-            "note": one_line(note, NOTE_LIMIT),
-            "eventTime": _micro_time(self._clock()),
-            "reportingController": CONTROLLER,
+            "message": one_line(note, NOTE_LIMIT),
+            "eventTime": _micro_time(now),
+            "firstTimestamp": timestamp(now),
+            "lastTimestamp": timestamp(now),
+            "count": 1,
+            "reportingComponent": CONTROLLER,
             "reportingInstance": self._instance,
-            "regarding": about.reference(),
+            "involvedObject": about.reference(),
         }
 
 
 def _said(event: dict[str, Any]) -> dict[str, str]:
     """What the log says of an Event."""
-    return {"namespace": event["metadata"]["namespace"], "name": event["regarding"]["name"], "reason": event["reason"]}
+    return {"namespace": event["metadata"]["namespace"], "name": event["involvedObject"]["name"], "reason": event["reason"]}
 
 
 def _event_name(about: Regarding, turn: str) -> str:

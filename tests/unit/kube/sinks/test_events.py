@@ -54,25 +54,31 @@ async def recording(**answers: list[Any]) -> AsyncIterator[Stage]:
     await asyncio.gather(task, return_exceptions=True)
 
 
+AS_WANTED = {
+    "apiVersion": "v1",
+    "kind": "Event",
+    "type": "Warning",
+    "reason": "ModelUnready",
+    "action": "Probe",
+    "message": "ModelNotReady: it says so",
+    "eventTime": "2026-11-23T19:00:00.123456Z",
+    "firstTimestamp": "2026-11-23T19:00:00Z",
+    "lastTimestamp": "2026-11-23T19:00:00Z",
+    "count": 1,
+    "reportingComponent": "isvcwatch.dev/isvcwatch",
+}
+
+
 async def test_an_event_is_as_kubernetes_wants_it() -> None:
     async with recording() as stage:
         await stage.record(UNREADY)
     ((verb, name, body),) = stage.api.calls
     assert verb == "create"
     assert name.startswith("iris.")
-    assert {key: body[key] for key in ("apiVersion", "kind", "type", "reason", "action", "note", "eventTime", "reportingController")} == {
-        "apiVersion": "events.k8s.io/v1",
-        "kind": "Event",
-        "type": "Warning",
-        "reason": "ModelUnready",
-        "action": "Probe",
-        "note": "ModelNotReady: it says so",
-        "eventTime": "2026-11-23T19:00:00.123456Z",
-        "reportingController": "isvcwatch.dev/isvcwatch",
-    }
+    assert {key: body[key] for key in AS_WANTED} == AS_WANTED
     assert body["reportingInstance"]
     assert body["metadata"]["namespace"] == "models"
-    assert body["regarding"]["uid"] == "uid-of-iris"
+    assert body["involvedObject"]["uid"] == "uid-of-iris"
     assert stage.counts.events == {("ModelUnready", "created"): 1}
 
 
@@ -85,7 +91,7 @@ async def test_a_recovery_is_normal() -> None:
 async def test_a_note_is_one_line_that_the_api_takes() -> None:
     async with recording() as stage:
         await stage.record(Notice(EventReason.MODEL_UNREADY, Status.FALSE, "ModelNotReady", "a\nb" + "é" * 5000))
-    note = stage.api.calls[0][2]["note"]
+    note = stage.api.calls[0][2]["message"]
     assert note.isprintable()
     assert len(note) <= NOTE_LIMIT
 
