@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 CONTROLLER: Final = "isvcwatch.dev/isvcwatch"
 ACTION: Final = "Probe"
 NOTE_LIMIT: Final = 1000
-"""Characters; the API takes 1 KiB."""
+"""Bytes; the API takes 1 KiB."""
 
 BURST: Final = 25
 """Events that one object may have at once, as in client-go's recorder."""
@@ -255,7 +255,7 @@ class EventsSink:
             "type": "Warning" if warning else "Normal",
             "reason": str(reason),
             "action": ACTION,
-            "message": one_line(note, NOTE_LIMIT),
+            "message": _note(note),
             "eventTime": _micro_time(now),
             "firstTimestamp": timestamp(now),
             "lastTimestamp": timestamp(now),
@@ -269,6 +269,13 @@ class EventsSink:
 def _said(event: dict[str, Any]) -> dict[str, str]:
     """What the log says of an Event."""
     return {"namespace": event["metadata"]["namespace"], "name": event["involvedObject"]["name"], "reason": event["reason"]}
+
+
+def _note(text: str) -> str:
+    """The text on one line, as long as the API takes it, which counts bytes and not characters."""
+    clean = one_line(text, NOTE_LIMIT)
+    encoded = clean.encode()
+    return clean if len(encoded) <= NOTE_LIMIT else encoded[: NOTE_LIMIT - len("…".encode())].decode(errors="ignore") + "…"
 
 
 def _event_name(about: Regarding, turn: str) -> str:

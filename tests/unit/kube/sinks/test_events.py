@@ -93,7 +93,8 @@ async def test_a_note_is_one_line_that_the_api_takes() -> None:
         await stage.record(Notice(EventReason.MODEL_UNREADY, Status.FALSE, "ModelNotReady", "a\nb" + "é" * 5000))
     note = stage.api.calls[0][2]["message"]
     assert note.isprintable()
-    assert len(note) <= NOTE_LIMIT
+    assert len(note.encode()) <= NOTE_LIMIT
+    assert note.endswith("é…")
 
 
 async def test_a_long_name_still_makes_a_name_that_the_api_takes() -> None:
