@@ -125,7 +125,7 @@ class Operator:
             EndedError: a part has ended by itself.
         """
         port = await self._http.start(self._settings.http_host, self._settings.http_port)
-        log.info("serving", host=self._settings.http_host, port=port, paths=["/livez", "/readyz", "/metrics"])
+        log.info("serving", host=self._settings.http_host or "*", port=port, paths=["/livez", "/readyz", "/metrics"])
         stop = asyncio.Event()
         _end_by_signal(stop)
         try:

@@ -363,7 +363,7 @@ class TestExplain:
         ("status", "words"), [(404, "runtime kserve-sklearnserver was not found"), (403, "add the RBAC rule"), (500, "could not be read")]
     )
     def test_a_runtime_that_can_not_be_read_is_noted(self, tmp_path: Path, capsys: Out, status: int, words: str) -> None:
-        assert self.explained(tmp_path, (200, self.SERVICE), (status, {})) == 0
+        assert self.explained(tmp_path, (200, self.SERVICE), (status, {"kind": "Status"})) == 0
         said = capsys.readouterr().out
         assert words in said
         assert "so the protocol comes from the service alone" in said

@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 
 from isvcwatch.client.transport.errors import NameNotFoundError, Phase
 from isvcwatch.client.transport.names import is_address
+from isvcwatch.version import USER_AGENT
 
 if TYPE_CHECKING:
     import ssl
@@ -91,7 +92,7 @@ def get(
     own_host: bool,
     method: str = "GET",
     body: bytes = b"",
-    user_agent: str = "isvcwatch",
+    user_agent: str = USER_AGENT,
     at: tuple[str, int] | None = None,
     headers: Sequence[tuple[str, str]] = (),
     routed: bool = False,

@@ -28,6 +28,7 @@ from isvcwatch.client.transport import (
     Transport,
 )
 from isvcwatch.client.transport.names import Found
+from isvcwatch.version import __version__
 from tests.unit.clock import standing_clock, until
 from tests.unit.probing.loopback import listening
 from tests.unit.threads import no_thread
@@ -186,8 +187,8 @@ class TestTheRequest:
         async with serving() as server, carrying() as transport:
             await transport.get(server.url + "?x=1", 1)
         assert server.requests == [
-            b"GET /ready?x=1 HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUser-Agent: isvcwatch\r\nAccept: */*\r\nAccept-Encoding: identity\r\n\r\n"
-            % server.port
+            b"GET /ready?x=1 HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUser-Agent: %s\r\nAccept: */*\r\nAccept-Encoding: identity\r\n\r\n"
+            % (server.port, f"isvcwatch/{__version__}".encode())
         ]
 
     async def test_a_host_that_is_not_ascii_can_not_be_looked_up(self) -> None:
