@@ -28,6 +28,7 @@ from isvcwatch.client.transport import (
     Transport,
 )
 from isvcwatch.client.transport.names import Found
+from isvcwatch.probing.addresses import AddressPolicy
 from isvcwatch.version import __version__
 from tests.unit.clock import standing_clock, until
 from tests.unit.probing.loopback import listening
@@ -323,6 +324,13 @@ class TestAddresses:
             with pytest.raises(RefusedAddressError, match=r"127\.0\.0\.1 is loopback"):
                 await transport.get(server.url, 1)
         assert server.connections == 0
+
+    async def test_one_that_is_given_in_place_of_the_hosts_own_is_guarded_too(self) -> None:
+        async with carrying(Transport(guard=AddressPolicy().objection)) as transport:
+            ask = transport.ask("http://iris.models.svc/", own_host=True, at=("169.254.169.254", 80))
+            came: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            transport.start(ask, 1, came.set_result)
+            assert isinstance(await came, RefusedAddressError)
 
     async def test_where_nothing_listens_that_is_said(self) -> None:
         async with carrying() as transport:
