@@ -31,6 +31,7 @@ class Hop:
             resolve into an allowed range, and what it answers is quoted nowhere.
         routed: whether the host's name may be an alias of a gateway elsewhere in the cluster, as Knative's are.
         protocol_certain: whether the server is known to speak the protocol; a guess is investigated when an answer contradicts it.
+        name_listed: whether that name comes from the server's own list.
         name_certain: whether the server is known to use that model name; a guess is investigated when an answer contradicts it.
         address_certain: whether the host is a Service that KServe makes.
         other_urls: other base URLs of the server, which are tried if nothing answers at `base_url`.
@@ -54,6 +55,7 @@ class Hop:
     routed: bool = False
     protocol_certain: bool = True
     name_certain: bool = True
+    name_listed: bool = False
     address_certain: bool = True
     other_urls: tuple[str, ...] = ()
     verified: bool = True
@@ -65,6 +67,11 @@ class Hop:
     service: str = ""
     port: int = 0
     grace: float = field(default=0.0, compare=False)
+
+    @property
+    def shown_name(self) -> str:
+        """The model's name for messages; what a host that may be anybody's lists is quoted nowhere."""
+        return "a model that it lists" if self.name_listed and not self.own_host else f"`{self.model_name}`"
 
     @property
     def part(self) -> str:

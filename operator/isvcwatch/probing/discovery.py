@@ -159,7 +159,7 @@ def _vouching(hop: Hop, note: str, server: Recognised) -> Learned:
     """The outcome for a server whose own readiness covers its models, so that the model's name does not matter."""
     models = server.models or ()
     name = hop.model_name if hop.name_certain or not models or hop.model_name in models else models[0]
-    return Learned((replace(hop, model_name=name, name_certain=True),), note)
+    return Learned((replace(hop, model_name=name, name_certain=True, name_listed=name != hop.model_name),), note)
 
 
 def _listed(hop: Hop, note: str, server: Recognised, models: tuple[str, ...]) -> Learned:
@@ -169,7 +169,7 @@ def _listed(hop: Hop, note: str, server: Recognised, models: tuple[str, ...]) ->
         return Learned((hop,), note, _none_listed(hop, server.server))
     if len(models) > MOST_MODELS:
         return Learned((hop,), note, _name_unknown(hop, f"it lists {len(models)} models"))
-    known = tuple(replace(hop, model_name=name, name_certain=True) for name in models)
+    known = tuple(replace(hop, model_name=name, name_certain=True, name_listed=True) for name in models)
     how = f"asked as `{models[0]}`, the one model the server lists"
     if not hop.own_host:  # whose answers are quoted nowhere
         how = f"asked by the server's own list of {len(models)}"

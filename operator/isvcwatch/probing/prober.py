@@ -183,7 +183,7 @@ class Prober:
             name=plan.target.name,
             server=learned.server or None,
             protocol=learned.hops[0].protocol,
-            models=list(learned.models) if learned.models is not None else None,
+            models=list(learned.models) if learned.models is not None and learned.hops[0].own_host else None,
             so=learned.note or None,
         )
 
@@ -545,7 +545,7 @@ def _worthless(hop: Hop) -> Finding:
     return Finding(
         Status.UNKNOWN,
         Reason.UNEXPECTED_ANSWER,
-        f"{hop.base_url} says yes for a model that can't exist as well as for `{hop.model_name}`: its yes means nothing",
+        f"{hop.base_url} says yes for a model that can't exist as well as for {hop.shown_name}: its yes means nothing",
     )
 
 

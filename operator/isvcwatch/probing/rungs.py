@@ -85,7 +85,20 @@ class Rung:
         knows_model: whether a no has named the model, so that the server has it by the name that it was asked for.
     """
 
-    __slots__ = ("_hop", "_note", "_protocol", "_question", "_well", "_well_words", "ask", "known", "knows_model", "proves", "url")
+    __slots__ = (
+        "_hop",
+        "_note",
+        "_protocol",
+        "_question",
+        "_shown",
+        "_well",
+        "_well_words",
+        "ask",
+        "known",
+        "knows_model",
+        "proves",
+        "url",
+    )
 
     def __init__(self, asker: Asker, hop: Hop, question: Question, note: str = "", at: tuple[str, int] | None = None) -> None:
         self._hop = hop
@@ -97,7 +110,7 @@ class Rung:
         self._well = WELL[Reason.MODEL_READY]
         self.proves = True
         self.knows_model = False
-        self.url = ""
+        self.url = self._shown = ""
         self.ask: Ask | None = None
         self.known: Finding | None = None
         try:
@@ -105,10 +118,12 @@ class Rung:
             if route is None:
                 self.known = Finding(Status.UNKNOWN, Reason.NO_SUCH_ROUTE, f"the {hop.protocol} protocol has no route that tells")
                 return
-            self.url = join_url(parse_base_url(hop.base_url), route)
+            self.url = self._shown = join_url(parse_base_url(hop.base_url), route)
+            if hop.name_listed and not hop.own_host:
+                self._shown = hop.base_url
             self.ask = asker.ask(self.url, own_host=hop.own_host, verified=hop.verified, at=at, routed=hop.routed)
         except WireError as error:
-            self.known = failures.finding(error, self.url)
+            self.known = failures.finding(error, self._shown)
         except ValueError as error:
             self.known = Finding(Status.UNKNOWN, Reason.INVALID_ADDRESS, f"the {hop.part} can't be asked: {error}")
 
@@ -118,7 +133,7 @@ class Rung:
         A server that is well gives the same answer each time, which is not parsed again.
         """
         if isinstance(came, WireError):
-            return None if isinstance(came, ExhaustedError) else failures.finding(came, self.url)
+            return None if isinstance(came, ExhaustedError) else failures.finding(came, self._shown)
         said = (came.status, came.body, came.headers.get("content-type", ""))
         if said == self._well_words:
             return self._well
@@ -130,7 +145,7 @@ class Rung:
     def _meaning(self, answer: Answer) -> Finding:
         """The finding from an answer. One that does not fit the question is Unknown, except for errors that clients would get as well."""
         if wants_tls(answer):
-            return Finding(Status.UNKNOWN, Reason.TLS_REQUIRED, f"{self.url} answered {answer.status}: it takes HTTPS alone{self._note}")
+            return Finding(Status.UNKNOWN, Reason.TLS_REQUIRED, f"{self._shown} answered {answer.status}: it takes HTTPS alone{self._note}")
         reading = self._protocol.read(self._question, answer, self._hop.model_name)
         reason = Reason(reading.reason)
         if reading.verdict is Verdict.YES:
@@ -139,7 +154,7 @@ class Rung:
         self.knows_model = self.knows_model or reading.knows_model
         no = reading.verdict is Verdict.NO or reading.reason in DOWN
         said = f": {words}" if (words := self._quotable(answer, reading)) else ""
-        return Finding(Status.FALSE if no else Status.UNKNOWN, reason, f"{self.url} answered {answer.status}{said}{self._note}")
+        return Finding(Status.FALSE if no else Status.UNKNOWN, reason, f"{self._shown} answered {answer.status}{said}{self._note}")
 
     def _quotable(self, answer: Answer, reading: Reading) -> str:
         """What the server said, if it is the service's own and known to be a model server; else nothing, since it may be anybody's."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from isvcwatch.client import transport as wire
 from isvcwatch.client.protocols import Answer
@@ -120,6 +121,18 @@ async def test_what_was_learned_is_certain_enough_to_accuse_by() -> None:
     found = await stage.model()
     assert told(found) == (Status.FALSE, "ModelNotReady")
     assert "/v1/models/mnist answered 503" in found.message
+
+
+@pytest.mark.parametrize("names", [("hunter2",), ("hunter2", "hunter2-too")])
+@pytest.mark.parametrize("answer", [UNKNOWN, ready("hunter2"), Answer(503, b"hunter2"), Answer(500, b"hunter2"), Answer(200, b""), REFUSED])
+async def test_what_a_host_lists_that_may_be_anybodys_is_quoted_nowhere(names: tuple[str, ...], answer: Answer) -> None:
+    routes = kserve(*names) | {f"/v1/models/{name}": answer for name in names}
+    stage = Stage(routes, guessed(own_host=False))
+    with capture_logs() as lines:
+        for _ in range(5):
+            assert "hunter2" not in str(await stage.after(100))
+    assert "/v1/models/hunter2" in stage.asked_since(0)
+    assert "hunter2" not in str(lines)
 
 
 async def test_a_guessed_name_that_the_server_lists_is_certain() -> None:
