@@ -126,7 +126,8 @@ class Store:
             self._ungroup(kind, uid, held.thing)
         self._held.setdefault(kind, {})[uid] = _Held(thing, key, text, version)
         if kind.belongs is not None:
-            self._groups.setdefault((kind, kind.belongs(thing)), {})[uid] = None
+            for key_of_group in kind.belongs(thing):
+                self._groups.setdefault((kind, key_of_group), {})[uid] = None
         self._by_key[kind, key] = uid
         self._changed(Change(kind, uid, thing))
         return True
@@ -222,14 +223,12 @@ class Store:
         return thing
 
     def _ungroup(self, kind: Kind[T], uid: str, thing: T) -> None:
-        """Take an object out of the group that it belonged to."""
-        if kind.belongs is None:
-            return
-        place = kind, kind.belongs(thing)
-        members = self._groups[place]
-        del members[uid]
-        if not members:
-            del self._groups[place]
+        """Take an object out of the groups that it belonged to."""
+        for key in kind.belongs(thing) if kind.belongs else ():
+            members = self._groups[kind, key]
+            del members[uid]
+            if not members:
+                del self._groups[kind, key]
 
     def _bury(self, uid: str, version: int) -> None:
         self._dead[uid] = max(version, self._dead.get(uid, -1))

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from isvcwatch.core.step import Seen
-from isvcwatch.kube.kinds import CLUSTER_RUNTIMES, RUNTIMES, SERVICES, SLICES, inputs, runtime_of
+from isvcwatch.kube.kinds import CLUSTER_RUNTIMES, RUNTIMES, SERVICES, SLICES, concerned, happened, runtime_of
 from isvcwatch.kube.store import REMEMBERED, Change, Store, uids_of
 from rig import endpoints
 from rig import kserve_status as kserve
@@ -42,9 +42,10 @@ class Heard:
         self.store = Store(self.changed, lambda failed: self.failures.append(failed.uid))
 
     def changed(self, change: Change[Any]) -> None:
-        for uid, happened in inputs(self.store, change):
-            if isinstance(happened, Seen):
-                self.changes.append((happened.isvc.name, happened.runtime.key.name if happened.runtime else None))
+        for uid in concerned(self.store, change):
+            told = happened(self.store, uid)
+            if isinstance(told, Seen):
+                self.changes.append((told.isvc.name, told.runtime.key.name if told.runtime else None))
             else:
                 self.losses.append(uid)
 
@@ -89,7 +90,7 @@ def test_a_change_of_endpoints_concerns_the_service_that_they_belong_to() -> Non
     store.put(SERVICES, service("iris"))
     store.put(SLICES, endpoint_slice("a", "iris", True, False))
     store.put(SLICES, endpoint_slice("b", "nobody", True))
-    ((uid, seen),) = [found for change in changes[1:] for found in inputs(store, change)]
+    ((uid, seen),) = [(uid, happened(store, uid)) for change in changes[1:] for uid in concerned(store, change)]
     assert (uid, isinstance(seen, Seen)) == ("uid-iris", True)
     assert isinstance(seen, Seen)
     assert [(backing.service, backing.serving, len(backing.endpoints)) for backing in seen.behind] == [("iris-predictor", 1, 2)]
