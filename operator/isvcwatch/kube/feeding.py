@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
 from isvcwatch.kube.kinds import SERVICES, concerned, happened
@@ -23,7 +22,8 @@ class Feeding:
     """Feeds the fleet with the services that changes concern.
 
     A service's own change is fed at once. A change of what it refers to, such as a runtime that thousands run on, is fed at once as far as
-    that takes no more than `BOUND` seconds of the loop's turn, and else in later turns. Only a UID waits, and what is fed is what the store
+    that takes no more than `BOUND` seconds of the loop's turn, and else in later turns. The latest comes first, so that a change of one
+    service's endpoints need not wait until a runtime's thousands are done. Only a UID waits, and what is fed is what the store
     has when its turn comes, so that no older state is fed after a newer one. What waits when the process ends is lost without harm, since
     the next one derives every service anew.
 
@@ -37,7 +37,7 @@ class Feeding:
         self._store = store
         self._feed = feed
         self._clock = clock
-        self._waiting: OrderedDict[str, None] = OrderedDict()
+        self._waiting: dict[str, None] = {}
         self._until: float | None = None
 
     def __len__(self) -> int:
@@ -50,7 +50,9 @@ class Feeding:
             self._waiting.pop(change.uid, None)
             self._feed(change.uid, happened(self._store, change.uid))
             return
-        self._waiting.update(dict.fromkeys(concerned(self._store, change)))
+        for uid in concerned(self._store, change):
+            self._waiting.pop(uid, None)
+            self._waiting[uid] = None
         if self._waiting:
             self._feed_until(self._begin_turn() if self._until is None else self._until)
 
@@ -67,5 +69,5 @@ class Feeding:
 
     def _feed_until(self, until: float) -> None:
         while self._waiting and self._clock() < until:
-            uid, _ = self._waiting.popitem(last=False)
+            uid, _ = self._waiting.popitem()
             self._feed(uid, happened(self._store, uid))

@@ -117,22 +117,31 @@ async def test_a_turn_later_there_is_time_again() -> None:
 async def test_a_services_own_change_is_fed_at_once_and_takes_the_place_of_what_waits() -> None:
     fed = Fed(1_000)
     fed.store.put(CLUSTER_RUNTIMES, runtime("v2", 1))
-    last = "s999"
-    assert last not in fed.uids
-    changed = service(last, 2)
+    first = "s0"
+    assert first not in fed.uids
+    changed = service(first, 2)
     changed["metadata"]["annotations"] = {"isvcwatch.dev/model-name": "other"}
     fed.store.put(SERVICES, changed)
-    assert fed.protocols(last) == [("v2",)]
+    assert fed.protocols(first) == [("v2",)]
     await fed.settle()
-    assert fed.uids.count(last) == 1
+    assert fed.uids.count(first) == 1
 
 
 async def test_a_service_that_goes_while_it_waits_is_not_fed_again() -> None:
     fed = Fed(1_000)
     fed.store.put(CLUSTER_RUNTIMES, runtime("v2", 1))
-    fed.store.drop(SERVICES, "s999")
+    fed.store.drop(SERVICES, "s0")
     await fed.settle()
-    assert [told for uid, told in fed.told if uid == "s999"] == [Gone()]
+    assert [told for uid, told in fed.told if uid == "s0"] == [Gone()]
+
+
+async def test_a_change_of_few_does_not_wait_for_the_rest_of_thousands() -> None:
+    fed = Fed(1_000)
+    fed.store.put(CLUSTER_RUNTIMES, runtime("v2", 1))
+    fed.store.put(SLICES, slice_of("s0"))
+    fed.told.clear()
+    await asyncio.sleep(0)
+    assert fed.uids[0] == "s0"
 
 
 async def test_what_is_fed_is_what_the_store_has_when_the_turn_comes() -> None:
@@ -140,8 +149,8 @@ async def test_what_is_fed_is_what_the_store_has_when_the_turn_comes() -> None:
     fed.store.put(CLUSTER_RUNTIMES, runtime("v1", 1))
     fed.store.put(CLUSTER_RUNTIMES, runtime("v2", 2))
     await fed.settle()
-    assert fed.protocols("s999") == [("v2",)]
-    assert fed.protocols("s0") == [("v1",), ("v2",)]
+    assert fed.protocols("s0") == [("v2",)]
+    assert fed.protocols("s999") == [("v1",), ("v2",)]
 
 
 async def test_a_bug_at_one_service_does_not_keep_those_that_wait_from_their_turn() -> None:
