@@ -50,11 +50,11 @@ class Feeding:
             self._waiting.pop(change.uid, None)
             self._feed(change.uid, happened(self._store, change.uid))
             return
+        until = self._begin_turn() if self._until is None else self._until
         for uid in concerned(self._store, change):
             self._waiting.pop(uid, None)
             self._waiting[uid] = None
-        if self._waiting:
-            self._feed_until(self._begin_turn() if self._until is None else self._until)
+        self._feed_until(until)
 
     def _begin_turn(self) -> float:
         """Note when this turn's time is up, and have what is left then go on in the next turn."""
