@@ -14,6 +14,7 @@ from bench.figures.contest import contest
 from bench.figures.fleet_tls import fleet_tls
 from bench.figures.growth import growth
 from bench.figures.hanging import hanging
+from bench.figures.hostile import hostile
 from bench.figures.large import large
 from bench.figures.operator import operator
 from bench.figures.probe import probe
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
 SERVERS = 50_000
-NAMES = "contest, probe, tls, connections, client, growth, hanging, large, verdicts, killed, operator"
+NAMES = "contest, probe, tls, connections, client, growth, hanging, large, verdicts, killed, hostile, operator"
 
 
 def questions(run: Run, only: Collection[str] = ()) -> dict[str, Callable[[], None]]:
@@ -54,6 +55,7 @@ def questions(run: Run, only: Collection[str] = ()) -> dict[str, Callable[[], No
         "large": partial(large, run),
         "verdicts": partial(verdicts, run),
         "killed": partial(killed, run),
+        "hostile": partial(hostile, run),
         "operator": partial(operator, run),
     }
 

@@ -61,17 +61,23 @@ def create(config: Path, wanted: Sequence[Service], ours: Sequence[dict[str, str
 
 
 async def _create(config: Path, wanted: Sequence[Service], ours: Sequence[dict[str, str]]) -> None:
+    await create_all(config, [(service.manifest(), service.status(ours)) for service in wanted])
+
+
+async def create_all(config: Path, wanted: Iterable[tuple[Manifest, Manifest]]) -> None:
+    """Create InferenceServices, each with its status and its Service's slice, many at once."""
     access = kubeconfig.read(config)
     left = iter(wanted)
     connector = aiohttp.TCPConnector(limit=AT_ONCE, ssl=access.tls)
     async with aiohttp.ClientSession(access.server, connector=connector, headers=access.headers) as session:
 
         async def work() -> None:
-            for service in left:
-                path = ISVC.format(service.namespace)
-                made = await _sent(session, "POST", path, service.manifest())
-                await _sent(session, "PUT", f"{path}/{service.name}/status", {**made, "status": service.status(ours)})
-                await _sent(session, "POST", SLICES.format(service.namespace), endpoint_slice(service.name, service.namespace, True))
+            for manifest, status in left:
+                name, namespace = manifest["metadata"]["name"], manifest["metadata"]["namespace"]
+                path = ISVC.format(namespace)
+                made = await _sent(session, "POST", path, manifest)
+                await _sent(session, "PUT", f"{path}/{name}/status", {**made, "status": status})
+                await _sent(session, "POST", SLICES.format(namespace), endpoint_slice(name, namespace, True))
 
         async with asyncio.TaskGroup() as group:
             for _ in range(AT_ONCE):

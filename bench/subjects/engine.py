@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from bench.lines import answer, say, settings
 from bench.subjects.asking import percentile, process_mark
 from isvcwatch import process
+from isvcwatch.client.transport.names import Found
 from isvcwatch.client.transport.transport import MAX_AGE
 from isvcwatch.core.backing import Backing
 from isvcwatch.core.conditions import ConditionType, Status
@@ -65,9 +66,9 @@ def with_endpoint(model: dict[str, Any]) -> Seen:
     return Seen(isvc, None, (Backing(name, (Replica(parts.hostname or "", "pod", "node"),)),))
 
 
-def look_up(host: str) -> list[str]:
+def look_up(host: str) -> Found:
     """The address that a Service's name holds."""
-    return [host.removesuffix(DOMAIN).removeprefix("at-").replace("-", ".")]
+    return Found((host.removesuffix(DOMAIN).removeprefix("at-").replace("-", "."),))
 
 
 class Echo:

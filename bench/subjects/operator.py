@@ -18,7 +18,7 @@ from bench.part import ROOT
 from rig.process import Child, RigError, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 SCRAPING: Final = 30.0
 """Seconds for one answer: while it reads its first list the process answers nobody."""
@@ -38,12 +38,12 @@ class Operator:
         began: when it was started, by the machine's monotonic clock.
     """
 
-    def __init__(self, config: Path, directory: Path, *flags: str) -> None:
+    def __init__(self, config: Path, directory: Path, *flags: str, python: Sequence[str] = (sys.executable,)) -> None:
         self._port = free_port()
         self._log = directory / f"operator-{self._port}.log"
         where = ("--kubeconfig", str(config), "--http-bind", f"127.0.0.1:{self._port}", "--allow-cidr", "127.0.0.0/8")
         self.began = time.monotonic()
-        self._child = Child([sys.executable, "-m", "isvcwatch", "run", *where, *flags], self._log, {"PYTHONPATH": str(ROOT / "operator")})
+        self._child = Child([*python, "-m", "isvcwatch", "run", *where, *flags], self._log, {"PYTHONPATH": str(ROOT / "operator")})
 
     def __enter__(self) -> Self:
         return self
@@ -73,9 +73,13 @@ class Operator:
         """All that it says of itself now. With thousands of services that stops its loop for a moment."""
         return Exposition(self._get("/metrics")[1])
 
+    def wait_ready(self, within: float) -> None:
+        """Wait until it is ready, within so many seconds of its start."""
+        self._wait(lambda: self._get("/readyz")[0] == http.client.OK, within, "ready", POLL)
+
     def wait_listed(self, services: int, within: float) -> float:
         """Seconds from its start until it holds all services; `within` seconds of it."""
-        self._wait(lambda: self._get("/readyz")[0] == http.client.OK, within, "ready", POLL)
+        self.wait_ready(within)
         self._wait(lambda: self.metrics().total("isvcwatch_targets", 'state="probed"') >= services, within, "all held", POLL)
         return self.age
 

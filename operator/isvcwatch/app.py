@@ -126,7 +126,7 @@ class Operator:
             EndedError: a part has ended by itself.
         """
         port = await self._http.start(self._settings.http_host, self._settings.http_port)
-        log.info("serving", host=self._settings.http_host, port=port, paths=["/livez", "/readyz", "/metrics"])
+        log.info("serving", host=self._settings.http_host or "*", port=port, paths=["/livez", "/readyz", "/metrics"])
         stop = asyncio.Event()
         _end_by_signal(stop)
         try:
@@ -190,6 +190,7 @@ class Operator:
             self._lists(),
             self._watches(),
             self._scheduler(),
+            self._rounds(),
             self._loop(),
             self._writes(),
             self._network(),
@@ -230,6 +231,13 @@ class Operator:
     def _scheduler(self) -> Sign:
         age = asyncio.get_running_loop().time() - self._engine.scheduler.last_tick
         return Sign("scheduler", f"the scheduler has not ticked for {age:.0f} s", Level.CRITICAL if age > STALE_TICK else Level.WELL)
+
+    def _rounds(self) -> Sign:
+        oldest, overdue = self._engine.scheduler.oldest, self._engine.scheduler.overdue
+        words = (
+            f"{overdue} rounds of probing do not end, the oldest since {oldest:.0f} s" if overdue else f"the oldest is {oldest:.0f} s old"
+        )
+        return Sign("rounds", words, Level.CRITICAL if overdue else Level.WELL)
 
     def _loop(self) -> Sign:
         blocked = self._engine.scheduler.lateness.latest(LATELY)

@@ -78,6 +78,7 @@ class Engine:
         self._transport = Transport(
             guard=addresses.objection,
             host_guard=addresses.host_objection,
+            leads_away=addresses.leads_away,
             tls=trust(),
             max_age=max_age,
             resets=True,
@@ -145,4 +146,5 @@ class Engine:
             collecting=self._garbage.seconds,
             impaired=self.fleet.impaired,
             cut=tuple(self.fleet.cut()),
+            oldest=self.scheduler.oldest,
         )

@@ -13,6 +13,7 @@ import yaml
 
 from isvcwatch.client.tls import trusting
 from isvcwatch.client.transport import Transport
+from isvcwatch.core.backing import backings
 from isvcwatch.core.conditions import one_line
 from isvcwatch.core.derive import Derivation, derive
 from isvcwatch.core.objects import DeploymentMode, RuntimeKey
@@ -22,7 +23,7 @@ from isvcwatch.engine import LOOKUP_SHARE
 from isvcwatch.kube import errors, parse
 from isvcwatch.kube.api import Api
 from isvcwatch.kube.connection import connect
-from isvcwatch.kube.resources import CLUSTER_SERVING_RUNTIMES, INFERENCE_SERVICES, SERVING_RUNTIMES
+from isvcwatch.kube.resources import CLUSTER_SERVING_RUNTIMES, ENDPOINT_SLICES, INFERENCE_SERVICES, SERVING_RUNTIMES
 from isvcwatch.kube.servers import ApiServers
 from isvcwatch.probing.addresses import AddressPolicy
 from isvcwatch.probing.prober import Prober
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from isvcwatch.client.transport import Ask
+    from isvcwatch.core.backing import Backing
     from isvcwatch.core.health import Round
     from isvcwatch.core.objects import InferenceService, Runtime
     from isvcwatch.probing.addresses import Address
@@ -89,13 +91,14 @@ async def explain(settings: Settings, namespace: str, name: str, asking: Asking 
         api = Api(connection)
         isvc = parse.inference_service(await api.get(INFERENCE_SERVICES, namespace, name))
         runtime, note = await _runtime(api, isvc)
+        behind = await _behind(api, isvc)
         if asking is not None:
             denied = set(connection.server_addresses())
             await ApiServers(api, denied.update).look()
             asking = replace(asking, denied=tuple(denied))
     finally:
         await connection.close()
-    return await _explained(settings, isvc, runtime, note, asking)
+    return await _explained(settings, isvc, runtime, note, asking, behind)
 
 
 async def of_files(settings: Settings, names: Sequence[str], asking: Asking | None = None) -> str:
@@ -152,13 +155,27 @@ def _with_article(kind: str) -> str:
 
 
 async def _explained(
-    settings: Settings, isvc: InferenceService, runtime: Runtime | None, notes: Sequence[str], asking: Asking | None
+    settings: Settings,
+    isvc: InferenceService,
+    runtime: Runtime | None,
+    notes: Sequence[str],
+    asking: Asking | None,
+    behind: Sequence[Backing] = (),
 ) -> str:
-    derivation = derive(isvc, runtime, settings.policy)
+    derivation = derive(isvc, runtime, settings.policy, behind)
     parts = [describe(isvc, derivation), *(f"Note: {note}." for note in notes)]
     if asking and isinstance(derivation.outcome, Target):
         parts.append(await _asked(derivation.outcome, settings, asking))
     return "\n\n".join(parts)
+
+
+async def _behind(api: Api, isvc: InferenceService) -> tuple[Backing, ...]:
+    """What stands behind the service's Services; nothing where that may not be read."""
+    try:
+        page = await api.list_page(ENDPOINT_SLICES, isvc.namespace, selector=f"{parse.SERVICE_LABEL}={isvc.name}")
+    except errors.KubeError:
+        return ()
+    return backings(map(parse.endpoint_slice, page.get("items") or ()))
 
 
 def describe(isvc: InferenceService, derivation: Derivation) -> str:
@@ -178,7 +195,13 @@ async def _asked(target: Target, settings: Settings, asking: Asking) -> str:
     """Probe the target for one round, as the operator does, and describe which requests were sent and what was found."""
     addresses = AddressPolicy(settings.allow_cidrs, asking.denied, anywhere=asking.anywhere)
     trust = functools.partial(trusting, settings.ca_bundles)
-    transport = _Listening(guard=addresses.objection, host_guard=addresses.host_objection, tls=trust, lookup_share=LOOKUP_SHARE)
+    transport = _Listening(
+        guard=addresses.objection,
+        host_guard=addresses.host_objection,
+        leads_away=addresses.leads_away,
+        tls=trust,
+        lookup_share=LOOKUP_SHARE,
+    )
     try:
         prober = Prober(transport, _Uncounted())
         plan = prober.plan(target)

@@ -62,7 +62,7 @@ class Settings:
         pod: namespace, name and UID of the pod that it runs in; None where that is not known.
         allow_cidrs: ranges that targets may be in, whatever they are.
         ca_bundles: files of certificates in PEM, of authorities that are trusted beside the system's.
-        http_host: address that /livez, /readyz and /metrics are served at.
+        http_host: address that /livez, /readyz and /metrics are served at; empty for every interface.
         http_port: its port; 0 for any free one.
         log_format: "json" or "console".
         log_level: "debug", "info", "warning" or "error".
@@ -184,11 +184,11 @@ def authorities(text: str) -> str:
 
 
 def bind(text: str) -> tuple[str, int]:
-    """HOST:PORT, [IPV6]:PORT or :PORT."""
+    """HOST:PORT, [IPV6]:PORT or :PORT; the last has no host, for every interface by IPv6 and IPv4."""
     host, colon, port = text.strip().rpartition(":")
     if not colon or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535 or (":" in host and not host.startswith("[")):  # noqa: PLR2004
-        raise ValueError("write HOST:PORT, such as 0.0.0.0:8080 or [::]:8080")
-    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 -- ":8080" means every interface, as everywhere
+        raise ValueError("write HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080, or :8080 for every interface")
+    return host.strip("[]"), int(port)
 
 
 def namespace(text: str) -> str:

@@ -127,8 +127,9 @@ class TheirNetwork:
         body: bytes = b"",
         verified: bool = True,
         at: tuple[str, int] | None = None,
+        routed: bool = False,
     ) -> Ask:
-        del verified, at
+        del verified, at, routed
         return asks.get(url, None, asks.Endpoints(), own_host=own_host, method=method, body=body)
 
     def start(self, ask: Ask, timeout: float, done: Callable[[Answer | WireError], None], **_: object) -> asyncio.Handle:

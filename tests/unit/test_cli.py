@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import ssl
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from isvcwatch.explain import describe
 from isvcwatch.tables import table
 from isvcwatch.version import __version__
 from rig import kserve_status as kserve
+from rig.endpoints import endpoint_slice
 from tests.unit.builders import DEFAULTS, DENIED, LIVE, NOT_READY, READY, annotated, isvc
 from tests.unit.kube.apiserver import api_server, kubeconfig
 from tests.unit.probing.loopback import Routed, answering, listening, loopback, unused_port
@@ -361,7 +363,7 @@ class TestExplain:
         ("status", "words"), [(404, "runtime kserve-sklearnserver was not found"), (403, "add the RBAC rule"), (500, "could not be read")]
     )
     def test_a_runtime_that_can_not_be_read_is_noted(self, tmp_path: Path, capsys: Out, status: int, words: str) -> None:
-        assert self.explained(tmp_path, (200, self.SERVICE), (status, {})) == 0
+        assert self.explained(tmp_path, (200, self.SERVICE), (status, {"kind": "Status"})) == 0
         said = capsys.readouterr().out
         assert words in said
         assert "so the protocol comes from the service alone" in said
@@ -498,12 +500,39 @@ class TestExplain:
         answers: tuple[tuple[object, ...], ...] = (
             (200, {**self.SERVICE, "metadata": metadata}),
             (200, {"items": [self.RUNTIME]}),
+            (200, {"items": []}),
             (200, {"serverAddressByClientCIDRs": [{"serverAddress": "10.9.9.9:6443"}]}),
             (403, {}),
         )
         with in_background(api_server(*answers)) as url:
             assert run("explain", "models/iris", "--ask", "--kubeconfig", kubeconfig(tmp_path, url)) == 0
         assert "10.9.9.9 is not a model server's address: it is the API server's" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("slices", "words"),
+        [((403, {}), "TargetRefused"), ((200, {"items": [endpoint_slice("iris", "models", True, service="mine")]}), "NameNotFound")],
+    )
+    def test_a_service_that_an_annotation_names_is_its_own_where_its_slices_tell(
+        self, tmp_path: Path, capsys: Out, monkeypatch: pytest.MonkeyPatch, slices: tuple[object, ...], words: str
+    ) -> None:
+        usual = socket.getaddrinfo
+
+        def look_up(host: str, *rest: object, **options: object) -> object:
+            if host.endswith(".invalid"):
+                raise socket.gaierror(socket.EAI_NONAME, "no such name")
+            return usual(host, *rest, **options)  # type: ignore[arg-type]  # they are its own
+
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        metadata = {**self.SERVICE["metadata"], "annotations": {"isvcwatch.dev/url": "http://mine.models.svc.invalid"}}
+        service = {
+            **self.SERVICE,
+            "metadata": metadata,
+            "status": {**self.SERVICE["status"], "address": {"url": "http://iris.models.svc.invalid"}},
+        }
+        with in_background(api_server((200, service), (200, {"items": [self.RUNTIME]}), slices, (403, {}), (403, {}))) as url:
+            assert run("explain", "models/iris", "--ask", "--kubeconfig", kubeconfig(tmp_path, url)) == 0
+        said = capsys.readouterr().out
+        assert f"({words})" in said, said
 
     @pytest.mark.parametrize(
         ("server", "reason"),

@@ -107,7 +107,7 @@ class Api:
 
     async def get(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
         """One object."""
-        return await self._call("GET", "get", resource, path_of(resource, namespace, name), named=True)
+        return await self._call("GET", "get", resource, path_of(resource, namespace, name), name=name)
 
     async def create(self, resource: Resource, namespace: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Create an object."""
@@ -116,7 +116,7 @@ class Api:
     async def json_patch(self, resource: Resource, namespace: str, name: str, body: list[dict[str, Any]]) -> dict[str, Any]:
         """Patch by RFC 6902."""
         path = path_of(resource, namespace, name)
-        return await self._call("PATCH", "patch", resource, path, body=body, content_type="application/json-patch+json", named=True)
+        return await self._call("PATCH", "patch", resource, path, body=body, content_type="application/json-patch+json", name=name)
 
     async def _call(
         self,
@@ -128,7 +128,7 @@ class Api:
         query: list[tuple[str, str]] | None = None,
         body: object = None,
         content_type: str = "application/json",
-        named: bool = False,
+        name: str = "",
         parse: bool = True,
     ) -> dict[str, Any]:
         headers = {"Accept": "application/json", "Content-Type": content_type}
@@ -142,7 +142,7 @@ class Api:
             raise errors.from_transport(error, self.server) from error
         if not 200 <= answer.status < 300:  # noqa: PLR2004
             failure = errors.Failure(answer.status, answer.reason or "", answer.headers, content)
-            raise errors.from_answer(failure, verb, resource, named=named)
+            raise errors.from_answer(failure, verb, resource, name)
         if not parse:
             return {}
         try:

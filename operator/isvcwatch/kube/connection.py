@@ -19,6 +19,7 @@ from kubernetes.aio.client import ApiClient, Configuration
 
 from isvcwatch.core.conditions import one_line
 from isvcwatch.kube.errors import ConfigError
+from isvcwatch.version import USER_AGENT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -46,6 +47,7 @@ class ApiConnection:
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
         self.client = ApiClient(configuration)
+        self.client.user_agent = USER_AGENT
 
     @property
     def server(self) -> str:
@@ -80,6 +82,7 @@ class ApiConnection:
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=context),
             middlewares=(self._authenticate, *middlewares),
+            headers={"User-Agent": USER_AGENT},
             trust_env=True,
             read_bufsize=2**21,
         )

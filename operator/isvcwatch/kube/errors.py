@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 
@@ -94,14 +94,14 @@ class Failure:
     body: bytes
 
 
-def from_answer(failure: Failure, verb: str, resource: Resource, *, named: bool) -> KubeError:  # noqa: PLR0911 -- a table
+def from_answer(failure: Failure, verb: str, resource: Resource, name: str = "") -> KubeError:  # noqa: PLR0911 -- a table
     """The error for an answer with an error status.
 
     Args:
         failure: the answer.
         verb: the RBAC verb that was tried.
         resource: the resource that it was tried on.
-        named: whether the request named one object, so that a 404 means that this object is gone.
+        name: the object that the request named; empty if it named none.
     """
     what, said = f"{verb} {resource}", _message(failure)
     match failure.status:
@@ -111,9 +111,9 @@ def from_answer(failure: Failure, verb: str, resource: Resource, *, named: bool)
             return EndingError(f"may not {what}: {said}")
         case 403:
             return ForbiddenError(f"may not {what}: {said}{f'; {resource.rule(verb)}' if _is_of_rbac(said) else ''}")
-        case 404 if not named:
-            return NotServedError(f"{resource} is not served: {said}")
-        case 404 | 410:
+        case 404:
+            return _from_404(failure, verb, resource, name)
+        case 410:
             return GoneError(f"{what}: {said}")
         case 409:
             return ConflictError(f"{what}: {said}")
@@ -134,13 +134,43 @@ _ENDING: Final = "being terminated"
 _NOT_RBAC: Final = ("denied the request", "exceeded quota", "admission webhook", "ValidatingAdmissionPolicy")
 
 
+def _from_404(failure: Failure, verb: str, resource: Resource, name: str) -> KubeError:
+    """The error for a 404. What is believed to be gone is forgotten, so a proxy's page must not be taken for an API server's word."""
+    said = _message(failure)
+    if name and _is_not_found(failure, resource, name):
+        return GoneError(f"{verb} {resource}: {said}")
+    if not name and _is_not_served(failure):
+        return NotServedError(f"{resource} is not served: {said}")
+    return UnavailableError(f"{verb} {resource}: 404 {said}")
+
+
+def _is_not_found(failure: Failure, resource: Resource, name: str) -> bool:
+    """Whether a 404 is an API server's word that this object is not there: it then names the object."""
+    status = _status(failure)
+    details = status.get("details")
+    if status.get("kind") != "Status" or status.get("reason") != "NotFound" or not isinstance(details, dict):
+        return False
+    of_the_kind = details.get("kind", resource.plural) == resource.plural and details.get("group", resource.group) == resource.group
+    return of_the_kind and details.get("name") == name
+
+
+def _is_not_served(failure: Failure) -> bool:
+    """Whether a 404 is an API server's own: a Status object, or Go's plain text where no CRD defines the resource."""
+    return _status(failure).get("kind") == "Status" or failure.body.strip() == b"404 page not found"
+
+
 def _message(failure: Failure) -> str:
     """The message of the Status object in an API server's error answer, else the status line's reason."""
+    return one_line(str(_status(failure).get("message", failure.reason)))
+
+
+def _status(failure: Failure) -> dict[str, Any]:
+    """The Status object in an API server's error answer; empty if the body is no JSON object."""
     try:
-        said = json.loads(failure.body)["message"]
-    except (ValueError, TypeError, KeyError):
-        said = failure.reason
-    return one_line(str(said))
+        said = json.loads(failure.body)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def _retry_after(failure: Failure) -> float:

@@ -13,7 +13,7 @@ import structlog
 from isvcwatch.kube import errors
 from isvcwatch.kube.backoff import pause
 from isvcwatch.kube.kinds import KINDS
-from isvcwatch.kube.preflight import EVERYWHERE, read_all
+from isvcwatch.kube.preflight import EVERYWHERE, check, read_all
 from isvcwatch.kube.store import uids_of
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ STALE_LISTS: Final = 3
 """Lists in a row with an older version than an earlier list, after which the API server counts as restored to an older state."""
 
 UNSERVED_LISTS: Final = 3
-"""Lists in a row for which the kind was not served, after which its objects count as deleted with it: an API server that starts serves
+"""Lists of a namespace in a row for which the kind was not served, after which its objects count as deleted: a starting API server serves
 custom resources some moments late."""
 
 
@@ -83,7 +83,7 @@ class Resync:
         self._wanted = tuple(wanted)
         self._newest: dict[tuple[Kind[Any], str], int] = {}
         self._stale: dict[tuple[Kind[Any], str], int] = {}
-        self._unserved: dict[Kind[Any], int] = {}
+        self._unserved: dict[tuple[Kind[Any], str], int] = {}
         self._soon = asyncio.Event()
         self.kinds: list[Kind[Any]] = []
         self.missing = 0
@@ -156,6 +156,7 @@ class Resync:
         for kind in self._wanted:
             if kind not in self.kinds:
                 try:
+                    await check(self._api, kind, self._namespaces)
                     await read_all(self._api, self._store, kind, self._namespaces)
                 except errors.KubeError:  # logged once already, at the start
                     continue
@@ -174,11 +175,11 @@ class Resync:
                 listed.update(uids_of(page.items))
         except (errors.NotServedError, errors.ForbiddenError) as error:
             # What can't be read any more and isn't needed is forgotten, since it would be believed for ever.
-            self._unserved[kind] = self._unserved.get(kind, 0) + 1
-            if self._unserved[kind] < UNSERVED_LISTS or (isinstance(error, errors.ForbiddenError) and not kind.without):
+            self._unserved[kind, namespace] = self._unserved.get((kind, namespace), 0) + 1
+            if self._unserved[kind, namespace] < UNSERVED_LISTS or (isinstance(error, errors.ForbiddenError) and not kind.without):
                 raise
         else:
-            self._unserved[kind] = 0
+            self._unserved[kind, namespace] = 0
         return missed + await self._store.retain(kind, listed, version, namespace)
 
     def _trusted(self, kind: Kind[Any], namespace: str, text: str) -> int | None:

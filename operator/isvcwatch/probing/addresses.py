@@ -76,6 +76,20 @@ class AddressPolicy:
             return ""
         return f"{host} is {NOT_OWN}"
 
+    @staticmethod
+    def leads_away(host: str, canonical: str, routed: bool) -> bool:
+        """Whether a Service's name is an alias of another name, which a Service of type ExternalName makes it.
+
+        Args:
+            host: the Service's name with its namespace and `svc`, perhaps with the cluster's domain.
+            canonical: the name that it leads to, perhaps its own with the cluster's domain.
+            routed: whether it may lead to any Service of the cluster, as Knative's names lead to its gateway.
+        """
+        asked, led_to = (name.lower().rstrip(".").split(".") for name in (host, canonical))
+        if asked[:3] == led_to[:3]:
+            return False
+        return not (routed and led_to[2:3] == ["svc"] and led_to[3:] == asked[3:])
+
     def objection(self, text: str, own_host: bool) -> str:
         """The reason why the address may not be connected to; empty if it may.
 

@@ -369,6 +369,13 @@ class Look:
         try:
             url = join_url(parse_base_url(call.base_url), call.inquiry.path)
             inquiry = call.inquiry
-            return self._ask(url, own_host=self._hop.own_host, method=inquiry.method, body=inquiry.body, verified=call.verified)
+            return self._ask(
+                url,
+                own_host=self._hop.own_host,
+                method=inquiry.method,
+                body=inquiry.body,
+                verified=call.verified,
+                routed=self._hop.routed,
+            )
         except (WireError, ValueError):
             return None

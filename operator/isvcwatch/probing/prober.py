@@ -7,7 +7,7 @@ import functools
 import math
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, Protocol, overload
+from typing import TYPE_CHECKING, Final, ParamSpec, Protocol, overload
 
 import structlog
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from isvcwatch.probing.discovery import Cancellable, Learned
     from isvcwatch.probing.rungs import Rung
 
+    P = ParamSpec("P")
+
     Done = Callable[[Round | None], None]
     """Called once with what a round found; None if the watcher itself could not ask, which says nothing about the target."""
 
@@ -43,6 +45,9 @@ EXHAUSTED_SAID_EVERY: Final = 60.0
 EXPLAIN_EVERY: Final = 30.0
 """Seconds after which the server's own health is asked for again while its model goes on failing."""
 
+
+ALL_CRASHED: Final = Round(CRASHED, CRASHED, CRASHED)
+"""What a round has found that a bug has ended."""
 
 HURRY: Final = 1.0
 """Seconds that an answer is waited for where other evidence says that none will come."""
@@ -164,7 +169,7 @@ class Prober:
                 self.exhausted(answer)
             finding = _meaning(rung, answer)
             self.metrics.probe(finding.reason if finding else EXHAUSTED, self.clock() - began)
-            done(ladder.tempered(finding) if finding else None)
+            done(_tempered(ladder, finding) if finding else None)
 
         return self.transport.start(rung.ask, plan.target.policy.timeout, came)
 
@@ -198,6 +203,7 @@ class _Climb:
         "_done",
         "_doubt",
         "_doubt_after",
+        "_is_over",
         "_ladder",
         "_live",
         "_looked",
@@ -226,6 +232,7 @@ class _Climb:
         self._doubt = doubt
         self._descended = False
         self._looked = False
+        self._is_over = False
         self._model: Finding | None = None
         self._models: dict[int, Finding] = {}
         self._live: Finding | None = None
@@ -245,15 +252,33 @@ class _Climb:
         started: list[Cancellable] = []
         for number, rung in enumerate(self._ladder.models):
             if rung.ask is None:
-                started.append(asyncio.get_running_loop().call_soon(self._model_known, rung))
+                started.append(asyncio.get_running_loop().call_soon(self._guarded(functools.partial(self._model_known, rung))))
                 break
             started.append(self._start(rung.ask, functools.partial(self._model_came, number)))
         return started
 
     def _start(self, ask: Ask, came: Callable[[Answer | WireError], None]) -> Cancellable:
-        doubt = self._doubted if self._doubt else None
-        plan = self._plan
+        doubt = self._guarded(self._doubted) if self._doubt else None
+        plan, came = self._plan, self._guarded(came)
         return self._prober.transport.start(ask, plan.timeout, came, doubt_after=self._doubt_after, doubt=doubt, fresh=plan.fresh)
+
+    def _guarded(self, call: Callable[P, None]) -> Callable[P, None]:
+        """The callback so that an exception in it ends the round: a round that never ended would keep its target from being asked again."""
+
+        def called(*args: P.args, **options: P.kwargs) -> None:
+            try:
+                call(*args, **options)
+            except Exception:  # a bug must not look like health, or stop the probing of others
+                log.exception("probe_crashed", url=self._ladder.hop.base_url)
+                self._crash()
+
+        return called
+
+    def _crash(self) -> None:
+        self._prober.metrics.probe(CRASHED.reason, self._prober.clock() - self._began)
+        if not self._is_over:
+            self.cancel()
+            self._end(ALL_CRASHED)
 
     def _model_known(self, rung: Rung) -> None:
         known = rung.known or CRASHED
@@ -358,7 +383,7 @@ class _Climb:
             self._under_way = self._start_models()
 
         self._under_way = []
-        self._under_way = [Look(ladder.guess(), model, prober.transport.ask, start, done), *self._under_way]
+        self._under_way = [Look(ladder.guess(), model, prober.transport.ask, start, self._guarded(done)), *self._under_way]
 
     def _doubted(self) -> None:
         """Begin to explain a failure when no answer has come for a while."""
@@ -408,6 +433,7 @@ class _Climb:
         self._end(Round(live, ready, model))
 
     def _end(self, found: Round | None) -> None:
+        self._is_over = True
         if self._descended:
             self.cancel()
         self._done(found)
@@ -446,7 +472,11 @@ class _Either:
             self._done(found)
             return
         self._found = found
-        self._under_way = self._prober.climb(self._plan.former, self._former_came)
+        try:
+            self._under_way = self._prober.climb(self._plan.former, self._former_came)
+        except Exception:  # as in a climb
+            log.exception("probe_crashed", url=self._plan.ladders[0].hop.base_url)
+            self._done(found)
 
     def _former_came(self, former: Round | None) -> None:
         if former is None or former.model_ready.status is not Status.TRUE:
@@ -483,7 +513,12 @@ class _Joint:
             return
         self._found[number] = found
         if len(self._found) == len(self._climbs):
-            self._done(self._worst())
+            try:
+                worst = self._worst()
+            except Exception:  # as in a climb
+                log.exception("probe_crashed", url=self._plan.ladders[0].hop.base_url)
+                worst = ALL_CRASHED
+            self._done(worst)
 
     def _worst(self) -> Round:
         now = self._clock()
@@ -519,6 +554,14 @@ def _meaning(rung: Rung, came: Answer | WireError) -> Finding | None:
         return rung.read(came)
     except Exception:  # a bug must not look like health, or stop the probing of others
         log.exception("probe_crashed", url=rung.url)
+        return CRASHED
+
+
+def _tempered(ladder: Ladder, finding: Finding) -> Finding:
+    try:
+        return ladder.tempered(finding)
+    except Exception:  # as above
+        log.exception("probe_crashed", url=ladder.hop.base_url)
         return CRASHED
 
 

@@ -66,6 +66,7 @@ class Asker(Protocol):
         body: bytes = b"",
         verified: bool = True,
         at: tuple[str, int] | None = None,
+        routed: bool = False,
     ) -> Ask:
         """Prepare a request, which can be sent many times; `verified` is whether the server's certificate must be trusted.
 
@@ -105,7 +106,7 @@ class Rung:
                 self.known = Finding(Status.UNKNOWN, Reason.NO_SUCH_ROUTE, f"the {hop.protocol} protocol has no route that tells")
                 return
             self.url = join_url(parse_base_url(hop.base_url), route)
-            self.ask = asker.ask(self.url, own_host=hop.own_host, verified=hop.verified, at=at)
+            self.ask = asker.ask(self.url, own_host=hop.own_host, verified=hop.verified, at=at, routed=hop.routed)
         except WireError as error:
             self.known = failures.finding(error, self.url)
         except ValueError as error:

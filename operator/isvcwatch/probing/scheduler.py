@@ -63,6 +63,13 @@ DOUBT: Final = 0.75
 known when the last of three rounds ends."""
 
 
+MOST_REQUESTS: Final = 40
+"""Requests that a round may wait for, one after the other: those of a closer look and some before and after it, twice in a roll-out."""
+
+SLACK: Final = 60.0
+"""Seconds beyond that after which a round counts as overdue, since the process may have been stopped meanwhile."""
+
+
 class _Slot:
     """A tick of the wheel or the half after one: when it is due, and whose round it starts, though some targets have moved since."""
 
@@ -203,6 +210,7 @@ class Scheduler:
         self._silent = Lane(IN_FLIGHT, AT_ONE_HOST, self._start_waiting, _namespace, shared=True)
         self._at_once = MOST_AT_ONCE
         self.lateness = Lateness(TICK, self._loop.time())
+        self._under_way: dict[_Round, None] = {}
         self.wells = 0
         self.calm = False
 
@@ -223,6 +231,18 @@ class Scheduler:
     def waiting(self) -> int:
         """How many rounds are due and wait for a place."""
         return self._answering.waiting + self._silent.waiting
+
+    @property
+    def oldest(self) -> float:
+        """Seconds since the oldest round under way has started; 0 if none is."""
+        oldest = next(iter(self._under_way), None)
+        return self._loop.time() - oldest.started if oldest is not None else 0.0
+
+    @property
+    def overdue(self) -> int:
+        """How many rounds have been under way for longer than any can take; there are none but by a bug."""
+        now = self._loop.time()
+        return sum(now - each.started > MOST_REQUESTS * each.entry.target.policy.timeout + SLACK for each in self._under_way)
 
     def set(self, target: Target, delay: float = 0.0, *, soon: bool = False) -> None:
         """Probe the target from now on, in place of its older version.
@@ -371,6 +391,7 @@ class Scheduler:
         now = self._loop.time()
         self._metrics.started(now - due)
         entry.latest = under_way = _Round(entry, place, now)
+        self._under_way[under_way] = None
         done = partial(self._ended, under_way)
         try:
             plan = self._plan(entry)
@@ -402,6 +423,7 @@ class Scheduler:
         entry = under_way.entry
         under_way.asking = None  # breaks a reference cycle that only the garbage collector could free
         under_way.place.leave()
+        del self._under_way[under_way]
         now = self._loop.time()
         if found is None:
             self._unlink(under_way)
@@ -486,6 +508,7 @@ class Scheduler:
             if under_way.asking:
                 under_way.asking.cancel()
             under_way.place.leave()
+            del self._under_way[under_way]
             if cause:
                 self._metrics.discarded(cause)
             under_way = under_way.before

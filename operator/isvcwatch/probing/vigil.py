@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from isvcwatch.client.transport import WireError
-from isvcwatch.client.transport.names import system_lookup
+from isvcwatch.client.transport.names import Found, system_lookup
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
 
     Check = Callable[[], Awaitable[bool]]
     """Returns whether what it checks is well."""
@@ -123,7 +123,7 @@ class Lookups:
         look_up: looks it up, and blocks meanwhile.
     """
 
-    def __init__(self, name: str = ALWAYS_THERE, look_up: Callable[[str], Sequence[str]] = system_lookup) -> None:
+    def __init__(self, name: str = ALWAYS_THERE, look_up: Callable[[str], Found] = system_lookup) -> None:
         self._name = name
         self._look_up = look_up
         self._found: asyncio.Future[bool] | None = None
@@ -139,7 +139,7 @@ class Lookups:
 
     def _work(self, loop: asyncio.AbstractEventLoop, found: asyncio.Future[bool]) -> None:
         try:
-            end = partial(found.set_result, bool(self._look_up(self._name)))
+            end = partial(found.set_result, bool(self._look_up(self._name).addresses))
         except WireError:
             end = partial(found.set_result, False)
         except Exception as error:  # noqa: BLE001 -- passed on

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -29,6 +30,18 @@ class BindError(Exception):
     """The server can't listen at the address."""
 
 
+def everywhere(port: int, *, dual: bool) -> socket.socket:
+    """A socket that listens on every interface.
+
+    Args:
+        port: 0 lets the system choose one.
+        dual: whether it listens by IPv6 and IPv4 at once; else by IPv4 alone, for a kernel without IPv6.
+    """
+    if dual:
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("", port))
+
+
 class HttpServer:
     """Answers the kubelet's probes and Prometheus' scrapes.
 
@@ -50,10 +63,13 @@ class HttpServer:
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
 
     async def start(self, host: str, port: int) -> int:
-        """Listen at the address, and return the port, which the system chooses if `port` is 0."""
+        """Listen at the address, or on every interface if `host` is empty; return the port, which the system chooses if `port` is 0."""
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, host, port).start()
+            if host:
+                await web.TCPSite(self._runner, host, port).start()
+            else:
+                await web.SockSite(self._runner, everywhere(port, dual=socket.has_dualstack_ipv6())).start()
         except OSError as error:
             raise BindError(f"can't listen at {host}:{port}: {error.strerror}; choose another with --http-bind") from error
         return int(self._runner.addresses[0][1])

@@ -70,6 +70,7 @@ class EngineNumbers:
         collecting: seconds that they took in all.
         impaired: whether the watcher doubts its own network and holds verdicts back.
         cut: the namespaces whose models are Unknown since nobody there answers, each with the reason.
+        oldest: seconds since the oldest round under way has started.
     """
 
     in_flight: int = 0
@@ -83,6 +84,7 @@ class EngineNumbers:
     collecting: float = 0.0
     impaired: bool = False
     cut: tuple[tuple[str, str], ...] = ()
+    oldest: float = 0.0
 
 
 class _Families(Collector):
@@ -208,6 +210,7 @@ class _Engine(Collector):
         yield CounterMetricFamily("isvcwatch_stalled_seconds", "Seconds by which it was", numbers.stalled)
         yield CounterMetricFamily("isvcwatch_garbage_collections", "Collections of garbage made at quiet moments", numbers.collections)
         yield CounterMetricFamily("isvcwatch_garbage_collection_seconds", "Seconds that they took", numbers.collecting)
+        yield GaugeMetricFamily("isvcwatch_oldest_round_seconds", "Seconds since the oldest round under way has started", numbers.oldest)
         yield GaugeMetricFamily(
             "isvcwatch_watcher_impaired",
             "1 while most models, or the API server or the DNS, have fallen silent, and none is accused of that",

@@ -9,6 +9,7 @@ from dataclasses import replace
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
+from isvcwatch.client.transport.names import Found
 from isvcwatch.core.backing import Backing
 from isvcwatch.core.edges import Turned
 from isvcwatch.core.objects import ComponentSpec, DeploymentMode, InferenceService, Replica
@@ -41,7 +42,7 @@ class Served:
         self.events: list[str] = []
         policy = AddressPolicy([ip_network("127.0.0.0/8")])
         self.engine = Engine(POLICY, policy, self._write, subscribers=(self.edges.append,), survey_period=0.5)
-        self.engine._transport._names._lookup = lambda _: ["127.0.0.1"]
+        self.engine._transport._names._lookup = lambda _: Found(("127.0.0.1",))
         where = f"http://{SERVICE}.models.svc.cluster.local:{self.service.base_url.rpartition(':')[2]}"
         self.isvc = InferenceService(
             "uid", "models", "iris", "1", mode=DeploymentMode.STANDARD, address_url=where, predictor=ComponentSpec(model_format="sklearn")

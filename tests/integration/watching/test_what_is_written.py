@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from isvcwatch.version import __version__
 from rig import kserve_status as kserve
 from rig.account import ACCOUNT
 from rig.process import wait_until
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from rig.cluster import Cluster
     from rig.controlplane import ControlPlane
+    from rig.kserve_status import Manifest
     from rig.model_server import ModelServer
     from tests.integration.watching.operating import OperatorProcess
 
@@ -86,6 +88,51 @@ def test_only_the_shipped_rights_are_used_and_none_is_refused(
     used = {(entry.verb, entry.resource, entry.subresource) for entry in entries if entry.resource}
     assert used <= NEEDED
     assert used >= NEEDED - {("get", "inferenceservices", "")}  # only after a conflict
+    assert {entry.user_agent for entry in entries} == {f"isvcwatch/{__version__}"}
+
+
+def test_events_stand_in_the_order_of_time_among_those_of_others(
+    cluster: Cluster, namespace: str, start_operator: Callable[..., OperatorProcess]
+) -> None:
+    """`kubectl describe` sorts by lastTimestamp alone: kubernetes/kubectl, pkg/describe and pkg/util/event/sorted_event_list.go."""
+    with RawServer(NOT_READY) as server:
+        isvc = cluster.create_isvc(kserve.isvc("iris", namespace), kserve.ready("iris", namespace, server.base_url))
+        record(cluster, isvc, "Before", datetime.now(UTC) - timedelta(seconds=5))
+        start_operator()
+        wait_until(lambda: "ModelUnready" in event_reasons(cluster, namespace), 30, "the Event")
+        server.answer = READY
+        wait_until(lambda: "ModelRecovered" in event_reasons(cluster, namespace), 30, "the Event")
+    record(cluster, isvc, "After", datetime.now(UTC) + timedelta(seconds=5))
+    events = cluster.request("GET", f"/api/v1/namespaces/{namespace}/events")["items"]
+    events.sort(key=lambda event: str(event.get("lastTimestamp") or ""))
+    assert [event["reason"] for event in events] == ["Before", "ModelUnready", "ModelRecovered", "After"]
+    assert {event["involvedObject"]["uid"] for event in events} == {isvc["metadata"]["uid"]}
+
+
+def record(cluster: Cluster, isvc: Manifest, reason: str, moment: datetime) -> None:
+    """Record an Event as KServe's controller does."""
+    about = {"apiVersion": isvc["apiVersion"], "kind": isvc["kind"], **{key: isvc["metadata"][key] for key in ("namespace", "name", "uid")}}
+    when = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    event: Manifest = {
+        "metadata": {"name": f"iris.{reason.lower()}", "namespace": about["namespace"]},
+        "involvedObject": about,
+        "reason": reason,
+    }
+    event |= {"type": "Normal", "firstTimestamp": when, "lastTimestamp": when, "count": 1, "source": {"component": "v1beta1Controllers"}}
+    cluster.request("POST", f"/api/v1/namespaces/{about['namespace']}/events", event)
+
+
+def test_what_is_written_is_ours_by_the_same_name_in_all_versions(
+    cluster: Cluster, namespace: str, start_operator: Callable[..., OperatorProcess]
+) -> None:
+    """The API server makes a field manager's name of what stands before the slash in the User-Agent header."""
+    with RawServer(NOT_READY) as server:
+        cluster.create_isvc(kserve.isvc("iris", namespace), kserve.ready("iris", namespace, server.base_url))
+        start_operator()
+        wait_until(lambda: event_reasons(cluster, namespace) == ["ModelUnready"], 30, "the Event")
+    written = cluster.get_isvc(namespace, "iris")["metadata"]["managedFields"] + cluster.events(namespace)[0]["metadata"]["managedFields"]
+    ours = {entry["manager"] for entry in written if entry["manager"] != "python-httpx"}  # the test's own
+    assert ours == {"isvcwatch"}
 
 
 def test_the_object_gets_no_finalizer_no_annotation_and_no_condition_but_ours(

@@ -14,6 +14,7 @@ import pytest
 
 from isvcwatch.client import InferenceRESTClient, RESTConfig
 from isvcwatch.client.transport import Names, Transport
+from isvcwatch.client.transport.names import Found
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -111,11 +112,11 @@ def test_a_lookup_that_a_closed_loop_waited_for_holds_up_nobody() -> None:
     hung = threading.Event()
     asked: list[str] = []
 
-    def lookup(host: str) -> list[str]:
+    def lookup(host: str) -> Found:
         asked.append(host)
         if len(asked) == 1:
             hung.wait(5)
-        return ["127.0.0.1"]
+        return Found(("127.0.0.1",))
 
     transport = Transport(names=Names(lookup))
 

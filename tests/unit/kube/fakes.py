@@ -22,7 +22,7 @@ class FakeApi:
     """Answers each call of a verb with the next of its answers, the last one again and again; errors are raised.
 
     Attributes:
-        answers: by verb: get, create, json_patch, pages, try_watch, discovers.
+        answers: by verb: get, create, json_patch, list_page, pages, try_watch, discovers.
         calls: verb, name and body of each call, and when it came.
         takes: seconds that a call takes.
     """
@@ -48,6 +48,10 @@ class FakeApi:
 
     async def json_patch(self, resource: Resource, namespace: str, name: str, body: Json) -> Json:
         return await self._answer("json_patch", name, body, (resource, namespace))
+
+    async def list_page(self, resource: Resource, namespace: str = "", *, selector: str = "", limit: int = 500) -> Json:
+        self.selectors.add((str(resource), selector))
+        return await self._answer("list_page", str(resource), (namespace, limit))
 
     async def pages(self, resource: Resource, namespace: str = "", selector: str = "") -> AsyncIterator[Page]:
         """An answer is a page, or a list of them; an error in its midst is raised after those before it."""

@@ -11,7 +11,8 @@ import pytest
 from isvcwatch.kube import errors
 from isvcwatch.kube.api import PORTION, Api, Page
 from isvcwatch.kube.connection import connect
-from isvcwatch.kube.resources import CLUSTER_SERVING_RUNTIMES, EVENTS, INFERENCE_SERVICE_STATUS, INFERENCE_SERVICES
+from isvcwatch.kube.resources import CLUSTER_SERVING_RUNTIMES, EVENTS, INFERENCE_SERVICE_STATUS, INFERENCE_SERVICES, NAMESPACES
+from isvcwatch.version import __version__
 from tests.unit.kube.apiserver import TOKEN, ApiServer, api_server, kubeconfig
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ async def test_an_event_is_created(connecting: Connecting) -> None:
     async with api_server() as server, connecting(server) as api:
         await api.create(EVENTS, "models", {"kind": "Event"})
     (created,) = server.asked
-    assert (created.method, created.path, created.json) == ("POST", "/apis/events.k8s.io/v1/namespaces/models/events", {"kind": "Event"})
+    assert (created.method, created.path, created.json) == ("POST", "/api/v1/namespaces/models/events", {"kind": "Event"})
 
 
 async def test_the_right_to_watch_is_tried_for_a_second(connecting: Connecting) -> None:
@@ -140,6 +141,7 @@ async def test_the_right_to_watch_is_tried_for_a_second(connecting: Connecting) 
         (lambda api: api.list_page(INFERENCE_SERVICES), 403, errors.ForbiddenError),
         (lambda api: api.try_watch(INFERENCE_SERVICES, "", "1"), 403, errors.ForbiddenError),
         (lambda api: api.get(INFERENCE_SERVICES, "models", "iris"), 404, errors.GoneError),
+        (lambda api: api.get(INFERENCE_SERVICES, "models", "fraud"), 404, errors.UnavailableError),
         (lambda api: api.json_patch(INFERENCE_SERVICE_STATUS, "models", "iris", []), 409, errors.ConflictError),
         (lambda api: api.json_patch(INFERENCE_SERVICE_STATUS, "models", "iris", []), 404, errors.GoneError),
         (lambda api: api.json_patch(INFERENCE_SERVICE_STATUS, "models", "iris", []), 422, errors.ConflictError),
@@ -151,7 +153,8 @@ async def test_the_right_to_watch_is_tried_for_a_second(connecting: Connecting) 
 async def test_an_error_says_what_it_means(
     connecting: Connecting, call: Callable[[Api], Coroutine[None, None, object]], status: int, kind: type[Exception]
 ) -> None:
-    async with api_server((status, {"kind": "Status", "message": "in the server's words"})) as server, connecting(server) as api:
+    said = {"kind": "Status", "message": "in the server's words", "reason": "NotFound", "details": {"name": "iris"}}
+    async with api_server((status, said)) as server, connecting(server) as api:
         with pytest.raises(kind, match="in the server's words"):
             await call(api)
 
@@ -191,7 +194,9 @@ async def test_kopfs_session_goes_to_the_same_server_with_the_same_token(tmp_pat
             assert isinstance(session.aiohttp_session, aiohttp.ClientSession)
             async with session.aiohttp_session.get(f"{server.url}/api"):
                 pass
+            await Api(connection).get(NAMESPACES, "", "models")
         finally:
             await session.aiohttp_session.close()
             await connection.close()
     assert server.asked[0].headers["Authorization"] == f"Bearer {TOKEN}"
+    assert [asked.headers["User-Agent"] for asked in server.asked] == [f"isvcwatch/{__version__}"] * 2

@@ -23,7 +23,7 @@ def failure(status: int, message: object = "the server's words", headers: dict[s
         (400, True, errors.RejectedError),
         (401, True, errors.UnavailableError),
         (403, True, errors.ForbiddenError),
-        (404, True, errors.GoneError),
+        (404, True, errors.UnavailableError),
         (404, False, errors.NotServedError),
         (405, True, errors.RejectedError),
         (409, True, errors.ConflictError),
@@ -39,10 +39,59 @@ def failure(status: int, message: object = "the server's words", headers: dict[s
     ],
 )
 def test_each_status_is_its_kind_of_trouble(status: int, named: bool, kind: type[KubeError]) -> None:
-    error = from_answer(failure(status), "get", INFERENCE_SERVICES, named=named)
+    error = from_answer(failure(status), "get", INFERENCE_SERVICES, "iris" if named else "")
     assert type(error) is kind
     assert "inferenceservices.serving.kserve.io" in str(error)
     assert "the server's words" in str(error)
+
+
+NOT_THERE = {"kind": "Status", "reason": "NotFound", "details": {"name": "iris", "group": "serving.kserve.io", "kind": "inferenceservices"}}
+
+
+@pytest.mark.parametrize("resource", [INFERENCE_SERVICES, INFERENCE_SERVICE_STATUS])
+@pytest.mark.parametrize("details", [NOT_THERE["details"], {"name": "iris"}])
+def test_an_object_is_gone_if_the_api_server_names_it(resource: Resource, details: object) -> None:
+    body = json.dumps(NOT_THERE | {"details": details}).encode()
+    assert type(from_answer(Failure(404, "Not Found", {}, body), "get", resource, "iris")) is errors.GoneError
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"404 page not found\n",
+        b"<html>404 Not Found</html>",
+        json.dumps(NOT_THERE | {"kind": "Failure"}).encode(),
+        json.dumps(NOT_THERE | {"reason": ""}).encode(),
+        *[
+            json.dumps(NOT_THERE | {"details": details}).encode()
+            for details in (
+                None,
+                {},
+                {"name": "fraud", "kind": "inferenceservices"},
+                {"name": "iris", "kind": "namespaces"},
+                {"name": "iris", "kind": "inferenceservices", "group": "another.io"},
+            )
+        ],
+    ],
+)
+def test_a_404_that_does_not_name_the_object_says_nothing_about_it(body: bytes) -> None:
+    error = from_answer(Failure(404, "Not Found", {}, body), "get", INFERENCE_SERVICES, "iris")
+    assert type(error) is errors.UnavailableError
+    assert "404" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"404 page not found\n", errors.NotServedError),
+        (b'{"kind":"Status","reason":"NotFound","details":{}}', errors.NotServedError),
+        (b"<html>404 Not Found</html>", errors.UnavailableError),
+        (b"", errors.UnavailableError),
+    ],
+)
+def test_a_resource_is_not_served_if_an_api_server_says_so_and_not_a_proxy(body: bytes, kind: type[KubeError]) -> None:
+    assert type(from_answer(Failure(404, "Not Found", {}, body), "list", INFERENCE_SERVICES)) is kind
 
 
 @pytest.mark.parametrize(
@@ -54,20 +103,20 @@ def test_each_status_is_its_kind_of_trouble(status: int, named: bool, kind: type
             "patch",
             '{apiGroups: ["serving.kserve.io"], resources: ["inferenceservices/status"], verbs: ["patch"]}',
         ),
-        (EVENTS, "create", '{apiGroups: ["events.k8s.io"], resources: ["events"], verbs: ["create"]}'),
+        (EVENTS, "create", '{apiGroups: [""], resources: ["events"], verbs: ["create"]}'),
         (CLUSTER_SERVING_RUNTIMES, "get", '{apiGroups: ["serving.kserve.io"], resources: ["clusterservingruntimes"], verbs: ["get"]}'),
     ],
 )
 def test_a_refusal_names_the_rule_to_add(resource: Resource, verb: str, rule: str) -> None:
     words = f'inferenceservices is forbidden: User "u" cannot {verb} resource "{resource.plural}" in API group "{resource.group}"'
-    assert f"add the RBAC rule {rule}" in str(from_answer(failure(403, words), verb, resource, named=True))
+    assert f"add the RBAC rule {rule}" in str(from_answer(failure(403, words), verb, resource, "iris"))
 
 
 @pytest.mark.parametrize(
     "words", ["unable to create new content in namespace m because it is being terminated", 'admission webhook "w" denied the request: no']
 )
 def test_a_refusal_that_is_not_rbacs_names_no_rule(words: str) -> None:
-    said = str(from_answer(failure(403, words), "create", EVENTS, named=True))
+    said = str(from_answer(failure(403, words), "create", EVENTS, "iris"))
     assert words in said
     assert "RBAC" not in said
 
@@ -78,12 +127,12 @@ def test_a_subresource_is_named_as_kubectl_names_it() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"null", b"[]", b"1", b'"text"', b"{}", b"\xff\xfe\x00"])
 def test_without_the_servers_words_the_status_line_speaks(body: bytes) -> None:
-    assert "Bad Gateway" in str(from_answer(Failure(502, "Bad Gateway", {}, body), "get", INFERENCE_SERVICES, named=True))
+    assert "Bad Gateway" in str(from_answer(Failure(502, "Bad Gateway", {}, body), "get", INFERENCE_SERVICES, "iris"))
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 500])
 def test_every_text_is_one_bounded_line(status: int) -> None:
-    text = str(from_answer(failure(status, "first\nsecond\r\n\x1b[31m" + "x" * 10_000), "get", INFERENCE_SERVICES, named=True))
+    text = str(from_answer(failure(status, "first\nsecond\r\n\x1b[31m" + "x" * 10_000), "get", INFERENCE_SERVICES, "iris"))
     assert text.isprintable()
     assert len(text) < 1000
 
@@ -92,7 +141,7 @@ def test_every_text_is_one_bounded_line(status: int) -> None:
     ("text", "seconds"), [("", 0), ("3", 3), ("100000", 60), ("-1", 0), ("soon", 0), ("Wed, 21 Oct 2026 07:28:00 GMT", 0)]
 )
 def test_what_the_server_asks_to_wait_is_heard_within_reason(text: str, seconds: float) -> None:
-    error = from_answer(failure(429, headers={"Retry-After": text}), "get", INFERENCE_SERVICES, named=True)
+    error = from_answer(failure(429, headers={"Retry-After": text}), "get", INFERENCE_SERVICES, "iris")
     assert isinstance(error, UnavailableError)
     assert error.retry_after == seconds
 

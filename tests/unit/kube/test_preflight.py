@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,6 +11,7 @@ from structlog.testing import capture_logs
 
 from isvcwatch.kube import errors
 from isvcwatch.kube.api import Page
+from isvcwatch.kube.backoff import LAST
 from isvcwatch.kube.kinds import CLUSTER_RUNTIMES, KINDS, RUNTIMES, SERVICES, SLICES
 from isvcwatch.kube.preflight import Preflight
 from isvcwatch.kube.store import Store
@@ -29,14 +32,19 @@ def raw(name: str = "iris") -> dict[str, Any]:
     return found
 
 
-def listing(*trouble: Exception | None, of: str = str(SERVICES)) -> list[Any]:
-    """Lists of one service and no runtimes; the kind named has these troubles first, one a try."""
+def listing() -> list[Any]:
+    """Lists of one service and no runtimes."""
+    return [lambda resource, _: Page([raw()] if resource == str(SERVICES) else [], "7")]
+
+
+def first_of(*trouble: Exception, of: str = str(SERVICES)) -> list[Any]:
+    """Lists of one object; the kind named has these troubles first, one a try."""
     left = list(trouble)
 
-    def answer(resource: str, _: object) -> Page:
-        if resource == of and left and (error := left.pop(0)):
-            raise error
-        return Page([raw()] if resource == str(SERVICES) else [], "7")
+    def answer(resource: str, _: object) -> dict[str, Any]:
+        if resource == of and left:
+            raise left.pop(0)
+        return {"metadata": {"resourceVersion": "6"}}
 
     return [answer]
 
@@ -66,7 +74,7 @@ async def test_each_namespace_is_read() -> None:
 
 @pytest.mark.parametrize("error", [errors.NotServedError("no CRD"), errors.ForbiddenError("add a rule"), errors.UnavailableError("down")])
 async def test_services_that_cannot_be_read_are_waited_for_and_said_once(error: errors.KubeError) -> None:
-    api = FakeApi({"pages": listing(error, error, error), "discovers": [True]})
+    api = FakeApi({"list_page": first_of(error, error, error), "pages": listing(), "discovers": [True]})
     preflight, store = first_look(api)
     with capture_logs() as lines:
         assert await preflight.run() == ALL
@@ -93,26 +101,75 @@ async def test_a_resource_that_is_served_but_not_discovered_yet_is_waited_for() 
 
 async def test_runtimes_that_come_while_services_are_waited_for_are_watched() -> None:
     """CRDs are applied one by one: what was not there at the first look may be at the second."""
-    gone = errors.NotServedError("no CRD")
-    missing = {str(resource) for resource in ALL}
+    looks = 0
 
-    def answer(resource: str, _: object) -> Page:
-        if resource in missing:
-            missing.discard(resource)
-            raise gone
-        return Page([], "7")
+    def answer(resource: str, _: object) -> dict[str, Any]:
+        nonlocal looks
+        looks += resource == str(SERVICES)
+        if looks < 2:
+            raise errors.NotServedError("no CRD")
+        return {}
 
-    assert await first_look(FakeApi({"pages": list[Any]([answer]), "discovers": [True]}))[0].run() == ALL
+    api = FakeApi({"list_page": list[Any]([answer]), "pages": listing(), "discovers": [True]})
+    assert await first_look(api)[0].run() == ALL
 
 
 @pytest.mark.parametrize("error", [errors.NotServedError("no CRD"), errors.ForbiddenError("add a rule")])
 async def test_runtimes_that_cannot_be_read_are_done_without_and_said(error: errors.KubeError) -> None:
-    api = FakeApi({"pages": listing(error, of=str(RUNTIMES)), "discovers": [True]})
+    api = FakeApi({"list_page": first_of(error, of=str(RUNTIMES)), "pages": listing(), "discovers": [True]})
     with capture_logs() as lines:
         assert await first_look(api)[0].run() == [CLUSTER_RUNTIMES, SLICES, SERVICES]
     assert [(line["resource"], line["why"]) for line in lines if line["event"] == "kind_unreadable"] == [(str(RUNTIMES), str(error))]
 
 
 async def test_runtimes_that_an_unwell_api_server_does_not_give_are_waited_for() -> None:
-    api = FakeApi({"pages": listing(errors.UnavailableError("503"), of=str(RUNTIMES)), "discovers": [True]})
+    api = FakeApi({"list_page": first_of(errors.UnavailableError("503"), of=str(RUNTIMES)), "pages": listing(), "discovers": [True]})
     assert await first_look(api)[0].run() == ALL
+
+
+async def tried_for(api: FakeApi, seconds: float) -> None:
+    """Let a first look that does not come to an end go on for that long."""
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(first_look(api)[0].run(), seconds)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [{"try_watch": [errors.ForbiddenError("may not watch")]}, {"discovers": [False]}, {"list_page": [errors.ForbiddenError("may not")]}],
+)
+async def test_nothing_is_read_in_full_until_all_of_it_may_be_watched(answers: dict[str, list[Any]]) -> None:
+    api = FakeApi({"discovers": [True], "pages": listing()} | answers)
+    await tried_for(api, 300)
+    assert "pages" not in api.verbs()
+    assert {body[1] for verb, _, body in api.calls if verb == "list_page"} == {1}
+    assert {name for verb, name, _ in api.calls} == {str(SERVICES)}
+
+
+async def test_what_stays_away_is_asked_for_less_and_less_often() -> None:
+    api = FakeApi({"list_page": [errors.NotServedError("no CRD")]})
+    await tried_for(api, 600)
+    between = [later - earlier for earlier, later in itertools.pairwise(api.times)]
+    assert between[0] < 2
+    assert LAST / 2 <= max(between) <= LAST
+    assert len(api.times) < 100
+
+
+async def test_another_thing_that_is_missing_is_waited_for_afresh() -> None:
+    away, denied = errors.UnavailableError("away"), errors.ForbiddenError("may not")
+    api = FakeApi({"list_page": [*[away] * 10, denied, {}], "discovers": [True], "pages": listing()})
+    await first_look(api)[0].run()
+    between = [later - earlier for earlier, later in itertools.pairwise(api.times)]
+    assert between[9] <= LAST
+    assert between[10] < 2
+
+
+async def test_the_wait_that_an_api_server_asks_for_is_kept() -> None:
+    api = FakeApi({"list_page": [errors.UnavailableError("429", 40.0), {}], "discovers": [True], "pages": listing()})
+    await first_look(api)[0].run()
+    assert api.times[1] - api.times[0] == 40
+
+
+async def test_a_watch_begins_at_the_version_of_the_list() -> None:
+    api = FakeApi({"list_page": first_of(), "discovers": [True], "pages": listing()})
+    await first_look(api)[0].run()
+    assert {body for verb, _, body in api.calls if verb == "try_watch"} == {("", "6")}

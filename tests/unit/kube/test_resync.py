@@ -64,6 +64,12 @@ def listed(version: str, *names: str) -> Page:
     return Page(items, version)
 
 
+def within(namespace: str, raw: dict[str, Any]) -> dict[str, Any]:
+    """The object, moved to that namespace."""
+    raw["metadata"] |= {"namespace": namespace, "uid": f"{raw['metadata']['uid']}-in-{namespace}"}
+    return raw
+
+
 async def test_what_a_watch_has_lost_is_found_within_a_round() -> None:
     async with resyncing(listed("10", "a", "b"), listed("20", "b", "c")) as stage:
         stage.store.put(SERVICES, service("a", version="5"))
@@ -145,6 +151,34 @@ async def test_a_kind_that_is_not_served_for_a_moment_loses_nothing_and_one_that
         assert stage.names == []
 
 
+async def test_a_kind_that_is_not_served_in_any_of_many_namespaces_counts_once_for_each_list() -> None:
+    namespaces = tuple(f"n{number}" for number in range(UNSERVED_LISTS + 1))
+    stage = Stage(errors.NotServedError("not for a moment"), namespaces=namespaces)
+    for namespace in namespaces:
+        stage.store.put(SERVICES, within(namespace, service("a", version="5")))
+    stage.resync.kinds = [SERVICES]
+    for _ in range(UNSERVED_LISTS - 1):
+        with pytest.raises(errors.NotServedError):
+            await stage.resync.once()
+    assert stage.store.count(SERVICES) == len(namespaces)
+    await stage.resync.once()
+    assert stage.store.count(SERVICES) == 0
+
+
+async def test_a_namespace_that_goes_unserved_keeps_its_count_whatever_the_others_answer() -> None:
+    denied = errors.ForbiddenError("add the rule")
+    stage = Stage(lambda _, namespace: denied if namespace == "closed" else listed("10"), namespaces=("closed", "open", "wide"))
+    for namespace in ("closed", "open"):
+        stage.store.put(SLICES, within(namespace, endpoint_slice("iris-predictor-x7k2p", owner="iris")))
+    stage.resync.kinds = [SLICES]
+    for _ in range(UNSERVED_LISTS - 1):
+        with pytest.raises(errors.ForbiddenError):
+            await stage.resync.once()
+    assert [found.namespace for found in stage.store.of(SLICES)] == ["closed"]
+    await stage.resync.once()
+    assert stage.store.count(SLICES) == 0
+
+
 async def test_each_namespace_is_listed_and_says_nothing_of_others() -> None:
     async with resyncing(
         lambda _, namespace: listed("10", *(["a"] if namespace == "models" else [])), namespaces=("models", "others")
@@ -172,15 +206,14 @@ async def test_a_kind_that_comes_later_is_read_and_watched_from_then_on() -> Non
 
     def answer(resource: str, _: object) -> Page:
         if resource == str(CLUSTER_RUNTIMES):
-            if not served:
-                raise errors.NotServedError("no CRD")
             return Page([runtime("r")], "12")
         return listed("10", "a") if resource == str(SERVICES) else Page([], "10")
 
     stage = Stage(answer, wanted=KINDS)
-    stage.api.answers["discovers"] = [True]
+    stage.api.answers["discovers"] = [lambda *_: served]
     stage.resync.kinds = [RUNTIMES, SLICES, SERVICES]
     await stage.resync.once()
+    assert str(CLUSTER_RUNTIMES) not in [name for verb, name, _ in stage.api.calls if verb == "pages"]
     assert stage.resync.kinds == [RUNTIMES, SLICES, SERVICES]
     served = True
     await stage.resync.once()

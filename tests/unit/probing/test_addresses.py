@@ -111,6 +111,26 @@ def test_a_host_that_may_be_nowhere_need_not_be_looked_up() -> None:
     assert AddressPolicy(anywhere=True).host_objection("mine.example", own_host=False) == ""
 
 
+@pytest.mark.parametrize(
+    ("host", "canonical", "led_away", "routed_away"),
+    [
+        ("iris.models.svc", "iris.models.svc", False, False),
+        ("iris.models.svc", "iris.models.svc.cluster.local", False, False),
+        ("IRIS.models.svc.cluster.local.", "iris.models.svc.cluster.local", False, False),
+        ("iris.models.svc", "other.models.svc", True, False),
+        ("iris.models.svc.cluster.local", "gateway.istio-system.svc.cluster.local", True, False),
+        ("iris.models.svc.cluster.local", "gateway.istio-system.svc.attacker.example", True, True),
+        ("iris.models.svc", "gateway.istio-system.svc.attacker.example", True, True),
+        ("iris.models.svc.cluster.local", "intranet.example", True, True),
+        ("iris.models.svc.cluster.local", "metadata.google.internal", True, True),
+        ("iris.models.svc.cluster.local", "iris.models.example", True, True),
+    ],
+)
+def test_a_service_that_is_an_alias_leads_away(host: str, canonical: str, led_away: bool, routed_away: bool) -> None:
+    assert AddressPolicy.leads_away(host, canonical, routed=False) is led_away
+    assert AddressPolicy.leads_away(host, canonical, routed=True) is routed_away
+
+
 @pytest.mark.parametrize("address", PODS_AND_SERVICES)
 def test_any_other_host_may_be_nowhere_that_is_not_allowed(address: str) -> None:
     assert "no Service in the object's own namespace" in AddressPolicy().objection(address, own_host=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 from structlog.testing import capture_logs
@@ -18,7 +18,7 @@ from isvcwatch.core.reasons import Reason
 from isvcwatch.core.targets import Component
 from isvcwatch.probing.failures import CAUSES, NOTHING_LISTENS, finding
 from isvcwatch.probing.prober import EXPLAIN_EVERY, Plan, Prober
-from isvcwatch.probing.rungs import ALL_WELL, Rung
+from isvcwatch.probing.rungs import ALL_WELL, Ladder, Rung
 from tests.unit.builders import hop, target
 from tests.unit.probing.fakes import OK, UNREADY, FakeMetrics, FakeTransport
 
@@ -386,6 +386,53 @@ class TestOwnTrouble:
             found, _ = await round_of({"*": OK})
         assert told(found) == [(Status.UNKNOWN, Reason.PROBE_FAILED)] * 3
         assert {line["event"] for line in lines} == {"probe_crashed"}
+
+
+class TestABugInACallback:
+    """It ends the round, which else would never end, so that its target would be asked no more."""
+
+    UNLISTED = Answer(404, b'{"error":"Model with name iris does not exist."}')
+    GUESSED = replace(hop(BASE), name_certain=False, protocol_certain=False)
+    STARTS: ClassVar = [
+        ("tempered", {"*": UNREADY}, [hop(BASE)]),
+        ("wants_look", {"*": UNREADY}, [hop(BASE)]),
+        ("guess", {"*": UNLISTED}, [GUESSED]),
+        ("learn", {"*": UNLISTED}, [GUESSED]),
+        ("well", {"*": READY}, [hop(BASE)]),
+        ("is_well", {"*": READY}, [hop(BASE)]),
+        ("server", {"*": UNREADY}, [hop(BASE)]),
+        ("impossible", {"*": OK}, [GUESSED]),
+        ("is_of_no_server", {"*": UNREADY}, [hop(BASE)]),
+        ("is_starting", {"*": UNREADY}, [hop(BASE), hop(BASE, Component.TRANSFORMER)]),
+    ]
+
+    @pytest.mark.parametrize(("where", "answers", "hops"), STARTS)
+    async def test_ends_the_round_as_crashed(self, monkeypatch: pytest.MonkeyPatch, where: str, answers: Answers, hops: list[Hop]) -> None:
+        def broken(*_: object) -> None:
+            raise ZeroDivisionError
+
+        stage = Stage(answers, hops)
+        monkeypatch.setattr(Ladder, where, broken)
+        with capture_logs() as lines:
+            found = await asyncio.wait_for(stage.round(), 60)
+        assert found.model_ready.reason == Reason.PROBE_FAILED
+        assert {line["event"] for line in lines if line["log_level"] == "error"} == {"probe_crashed"}
+        if where != "is_starting":
+            assert stage.metrics.probes[Reason.PROBE_FAILED] == 1
+
+    async def test_ends_it_once_though_it_comes_after_its_end(self) -> None:
+        stage = Stage({"*": READY})
+        ends: list[Round | None] = []
+
+        def done(found: Round | None) -> None:
+            ends.append(found)
+            raise ZeroDivisionError
+
+        with capture_logs() as lines:
+            stage.prober.start(stage.plan, done)
+            await asyncio.sleep(1)
+        assert len(ends) == 1
+        assert [line["event"] for line in lines] == ["probe_crashed"]
 
 
 async def test_every_request_is_counted_by_its_outcome_and_its_time() -> None:

@@ -20,7 +20,7 @@ from isvcwatch.core.conditions import Status
 from isvcwatch.core.health import Health
 from isvcwatch.probing import scheduler as scheduling_module
 from isvcwatch.probing.prober import Prober
-from isvcwatch.probing.scheduler import AT_ONE_HOST, DOUBT, HALF, TICK, Scheduler
+from isvcwatch.probing.scheduler import AT_ONE_HOST, DOUBT, HALF, MOST_REQUESTS, SLACK, TICK, Scheduler
 from tests.unit import builders
 from tests.unit.probing.fakes import OK, UNREADY, FakeMetrics, FakeTransport
 
@@ -389,6 +389,30 @@ class TestOthers:
         _, status, turned = next(turn for turn in reversed(on.turns) if turn[0] == "a")
         assert status is Status.FALSE
         assert turned - began < 10.0 + 3 * EDGE + TIMEOUT + 0.5
+
+    async def test_the_age_of_the_oldest_round_is_known(self) -> None:
+        async with stage() as on:
+            on.answer("slow", takes=1.5)
+            for uid in ("slow", "a"):
+                on.set(uid)
+            assert on.scheduler.oldest == 0.0
+            await asyncio.sleep(phase("slow") + 1.0)
+            assert on.scheduler.oldest == pytest.approx(1.0, abs=3 * TICK)
+            assert on.scheduler.overdue == 0
+            await asyncio.sleep(0.6)
+            assert on.scheduler.oldest < 1.0
+
+    async def test_a_round_that_does_not_end_is_overdue(self) -> None:
+        async with stage() as on:
+            on.wire.takes["*"] = 10**6
+            on.wire.never = True
+            on.set("a")
+            await asyncio.sleep(PERIOD + MOST_REQUESTS * TIMEOUT)
+            assert on.scheduler.overdue == 0
+            await asyncio.sleep(SLACK + 1)
+            assert on.scheduler.overdue > 0
+            on.scheduler.remove("a")
+            assert (on.scheduler.overdue, on.scheduler.oldest) == (0, 0.0)
 
     async def test_a_crash_ends_neither_the_others_rounds_nor_its_own_next(self) -> None:
         with capture_logs() as lines:

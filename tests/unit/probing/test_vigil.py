@@ -12,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from isvcwatch.client.transport import NameNotFoundError, ResolverError
+from isvcwatch.client.transport.names import Found
 from isvcwatch.probing.vigil import APART, TIMEOUT, Lookups, Reach, Vigil
 from tests.unit.threads import no_thread
 
@@ -150,11 +151,11 @@ class Resolver:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
-        self.found: list[str] | Exception = ["10.96.0.1"]
+        self.found: Found | Exception = Found(("10.96.0.1",))
         self.free = threading.Event()
         self.free.set()
 
-    def __call__(self, name: str) -> list[str]:
+    def __call__(self, name: str) -> Found:
         self.asked.append(name)
         self.free.wait(10)
         if isinstance(self.found, Exception):
@@ -168,9 +169,9 @@ class TestLookups:
         resolver = Resolver()
         lookups = Lookups(look_up=resolver)
         assert await lookups() is True
-        for resolver.found in (NameNotFoundError("no such name"), ResolverError("SERVFAIL"), []):
+        for resolver.found in (NameNotFoundError("no such name"), ResolverError("SERVFAIL"), Found(())):
             assert await lookups() is False
-        resolver.found = ["10.96.0.1"]
+        resolver.found = Found(("10.96.0.1",))
         assert await lookups() is True
         assert resolver.asked == ["kubernetes.default.svc"] * 5
 
@@ -199,5 +200,5 @@ class TestLookups:
                 patched.setattr(threading.Thread, "start", no_thread)
                 with pytest.raises(RuntimeError, match="can't start new thread"):
                     await lookups()
-            resolver.found = ["10.96.0.1"]
+            resolver.found = Found(("10.96.0.1",))
             assert await lookups() is True

@@ -5,11 +5,12 @@ from __future__ import annotations
 import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
 
-from isvcwatch.telemetry.http import AT_ONCE, BindError, HttpServer
+from isvcwatch.telemetry.http import AT_ONCE, BindError, HttpServer, everywhere
 from isvcwatch.telemetry.metrics import Metrics
 from isvcwatch.telemetry.vitals import Level, Sign, level
 from tests.unit.clock import SOON, until
@@ -25,11 +26,11 @@ DOUBTFUL = Sign("network", "most models have fallen silent at once", Level.WARNI
 
 
 @asynccontextmanager
-async def serving(*signs: Sign) -> AsyncIterator[str]:
+async def serving(*signs: Sign, host: str = "127.0.0.1") -> AsyncIterator[str]:
     metrics = Metrics(list, dict)
     metrics.watch_health(lambda: level(signs))
     server = HttpServer(metrics, lambda: signs)
-    port = await server.start("127.0.0.1", 0)
+    port = await server.start(host, 0)
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
@@ -110,6 +111,29 @@ async def test_more_scrapes_than_are_answered_at_once_are_turned_away() -> None:
 async def test_nothing_else_is_served() -> None:
     async with serving() as url:
         assert (await asked(url + "/"))[0] == 404
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+async def test_every_interface_is_that_of_ipv6_and_of_ipv4() -> None:
+    """A kubelet asks by the pod's address, which is of one family or the other."""
+    async with serving(host="") as url:
+        port = urlsplit(url).port
+        for address in ("127.0.0.1", "[::1]"):
+            assert (await asked(f"http://{address}:{port}/livez"))[0] == 200
+
+
+def test_every_interface_is_that_of_ipv4_where_there_is_no_ipv6() -> None:
+    with everywhere(0, dual=False) as listening:
+        assert listening.family == socket.AF_INET
+        with socket.create_connection(("127.0.0.1", listening.getsockname()[1]), timeout=5):
+            pass
+
+
+async def test_a_port_that_is_taken_on_every_interface_says_what_to_do() -> None:
+    with everywhere(0, dual=socket.has_dualstack_ipv6()) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(BindError, match=f"can't listen at :{port}: .*--http-bind"):
+            await HttpServer(Metrics(list, dict), lambda: ()).start("", port)
 
 
 async def test_a_port_that_is_taken_says_what_to_do() -> None:

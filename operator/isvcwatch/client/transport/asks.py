@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 
 from isvcwatch.client.transport.errors import NameNotFoundError, Phase
 from isvcwatch.client.transport.names import is_address
+from isvcwatch.version import USER_AGENT
 
 if TYPE_CHECKING:
     import ssl
@@ -29,6 +30,7 @@ class Endpoint:
         tls: the TLS context of the connections; None for plain HTTP.
         own_host: whether the host is the caller's own; the guard takes it into account.
         address: the IP address to connect to in place of those that the host has; empty for these.
+        routed: whether the host's name may be an alias of a gateway's; the guard takes it into account.
         is_address: whether the host is an IP address, which need not be looked up.
         free: the connections to it that are free, which the pool keeps here.
     """
@@ -38,6 +40,7 @@ class Endpoint:
     tls: ssl.SSLContext | None
     own_host: bool
     address: str = ""
+    routed: bool = False
     is_address: bool = field(init=False)
     free: list[Connection] = field(default_factory=list, repr=False)
 
@@ -53,11 +56,11 @@ class Endpoints:
     """
 
     def __init__(self) -> None:
-        self._known: WeakValueDictionary[tuple[str, int, ssl.SSLContext | None, bool, str], Endpoint] = WeakValueDictionary()
+        self._known: WeakValueDictionary[tuple[str, int, ssl.SSLContext | None, bool, str, bool], Endpoint] = WeakValueDictionary()
 
-    def get(self, host: str, port: int, tls: ssl.SSLContext | None, *, own_host: bool, address: str = "") -> Endpoint:
+    def get(self, host: str, port: int, tls: ssl.SSLContext | None, *, own_host: bool, address: str = "", routed: bool = False) -> Endpoint:
         """The endpoint."""
-        key = (host, port, tls, own_host, address)
+        key = (host, port, tls, own_host, address, routed)
         endpoint = self._known.get(key)
         if endpoint is None:
             endpoint = self._known[key] = Endpoint(*key)
@@ -89,9 +92,10 @@ def get(
     own_host: bool,
     method: str = "GET",
     body: bytes = b"",
-    user_agent: str = "isvcwatch",
+    user_agent: str = USER_AGENT,
     at: tuple[str, int] | None = None,
     headers: Sequence[tuple[str, str]] = (),
+    routed: bool = False,
 ) -> Ask:
     """Prepare a request that may be sent more than once and on a kept connection. It never asks for a compressed answer.
 
@@ -105,6 +109,7 @@ def get(
         user_agent: the value of the User-Agent header.
         at: an IP address and port to connect to in place of the URL's, for one request: the connection is closed after it.
         headers: names and values to send beside the usual ones, and in place of those of the same name.
+        routed: whether the host's name may be an alias of a gateway's; the guard takes it into account.
 
     Raises:
         NameNotFoundError: the URL's host is not ASCII.
@@ -113,7 +118,7 @@ def get(
         raise NameNotFoundError("its host is not a name that can be looked up: write it in ASCII", Phase.NAME)
     parts = urlsplit(url)
     address, port = at or ("", parts.port or DEFAULT_PORTS[parts.scheme])
-    endpoint = endpoints.get(parts.hostname or "", port, tls, own_host=own_host, address=address)
+    endpoint = endpoints.get(parts.hostname or "", port, tls, own_host=own_host, address=address, routed=routed)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     lines = [
         f"Host: {parts.netloc}",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from isvcwatch.client.transport.names import Names
 
     Guard = Callable[[str, bool], str]
+    AliasGuard = Callable[[str, str, bool], bool]
 
 LEAST_TURN: Final = 0.25
 """The fewest seconds that each of several addresses gets, which is the delay in RFC 8305 before the next one is tried."""
@@ -38,13 +39,23 @@ class Dialer:
         guard: takes an address and whether the host is the caller's own; returns why not to connect to it, or an empty text.
         host_guard: takes a name and whether it is the caller's own; returns why none of its addresses could be allowed, or an empty text.
         lookup_share: the part of an exchange's time that the lookup of its name may take.
+        leads_away: takes a name that is the caller's own, the name that it is an alias of, and whether it may be one of a gateway; returns
+            whether its addresses are not the caller's own all the same.
     """
 
-    def __init__(self, names: Names, guard: Guard | None, host_guard: Guard | None = None, lookup_share: float = 1.0) -> None:
+    def __init__(
+        self,
+        names: Names,
+        guard: Guard | None,
+        host_guard: Guard | None = None,
+        lookup_share: float = 1.0,
+        leads_away: AliasGuard | None = None,
+    ) -> None:
         self._names = names
         self._guard = guard
         self._host_guard = host_guard
         self._lookup_share = lookup_share
+        self._leads_away = leads_away
 
     async def dial(self, endpoint: Endpoint, owner: Owner, deadline: float, reached: Callable[[Phase], None]) -> Connection:
         """Connect to an endpoint.
@@ -95,11 +106,18 @@ class Dialer:
     def _permitted(self, endpoint: Endpoint, addresses: Sequence[str]) -> Sequence[str]:
         if self._guard is None:
             return addresses
-        objections = {address: self._guard(address, endpoint.own_host) for address in addresses}
+        own = endpoint.own_host and not self._is_led_away(endpoint)
+        objections = {address: self._guard(address, own) for address in addresses}
         permitted = [address for address, objection in objections.items() if not objection]
         if permitted:
             return permitted
         raise RefusedAddressError(next(iter(objections.values())), Phase.CONNECT)
+
+    def _is_led_away(self, endpoint: Endpoint) -> bool:
+        if self._leads_away is None or endpoint.address or endpoint.is_address:
+            return False
+        canonical = self._names.canonical(endpoint.host, own=endpoint.own_host)
+        return bool(canonical) and self._leads_away(endpoint.host, canonical, endpoint.routed)
 
     @staticmethod
     async def _connect(address: str, endpoint: Endpoint, owner: Owner, reached: Callable[[Phase], None]) -> Connection:

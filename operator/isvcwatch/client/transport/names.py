@@ -9,7 +9,7 @@ import socket
 import time
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from isvcwatch.client.transport.errors import NameNotFoundError, Phase, ResolverError, WireError
 from isvcwatch.client.transport.threads import Threads
@@ -17,7 +17,7 @@ from isvcwatch.client.transport.threads import Threads
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Lookup = Callable[[str], list[str]]
+    Lookup = Callable[[str], "Found"]
 
 FRESH: Final = 30.0
 """Seconds that an answer is used before it is renewed, which is CoreDNS's TTL for names of Services."""
@@ -52,12 +52,25 @@ FORGET: Final = 3600.0
 NO_SUCH_NAME: Final = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 
 
+class Found(NamedTuple):
+    """What a resolver knows of a name.
+
+    Attributes:
+        addresses: its addresses, in the resolver's order.
+        canonical: the name that it is an alias of, or the name itself, perhaps with a search domain; empty if that is not known.
+    """
+
+    addresses: tuple[str, ...]
+    canonical: str = ""
+
+
 @dataclass(slots=True)
 class _Known:
     """The cached state of a name.
 
     Attributes:
         addresses: the latest addresses; empty if there were none yet.
+        canonical: the name that these are the addresses of, as far as the resolver tells.
         error: why the latest lookup failed; None if it succeeded.
         renew: the time of the next lookup.
         known: the time at which the addresses were looked up.
@@ -66,6 +79,7 @@ class _Known:
     """
 
     addresses: tuple[str, ...] = ()
+    canonical: str = ""
     error: WireError | None = None
     renew: float = 0.0
     known: float = 0.0
@@ -128,6 +142,11 @@ class Names:
             raise type(entry.error)(str(entry.error), Phase.NAME)
         return entry.addresses
 
+    def canonical(self, host: str, *, own: bool = True) -> str:
+        """The name that the addresses given last are of; empty if the resolver does not tell."""
+        entry = self._entries.get((host, own))
+        return entry.canonical if entry is not None else ""
+
     def moved(self) -> None:
         """Forget the lookups that callers on the previous event loop wait for, since another loop is used from now on."""
         for entry in self._entries.values():
@@ -145,9 +164,9 @@ class Names:
         loop = asyncio.get_running_loop()
 
         def work() -> None:
-            found: tuple[str, ...] | WireError
+            found: Found | WireError
             try:
-                found = tuple(self._lookup(host))
+                found = self._lookup(host)
             except WireError as error:
                 found = error
             except Exception as error:  # noqa: BLE001 -- whatever a resolver comes up with
@@ -160,12 +179,12 @@ class Names:
         except WireError as error:
             loop.call_soon(self._arrived, host, entry, error)
 
-    def _arrived(self, host: str, entry: _Known, found: tuple[str, ...] | WireError) -> None:
+    def _arrived(self, host: str, entry: _Known, found: Found | WireError) -> None:
         now = self._clock()
-        if isinstance(found, tuple) and not found:
+        if isinstance(found, Found) and not found.addresses:
             found = NameNotFoundError(f"the name {host} has no address", Phase.NAME)
-        if isinstance(found, tuple):
-            entry.addresses, entry.error, entry.known = found, None, now
+        if isinstance(found, Found):
+            entry.addresses, entry.canonical, entry.error, entry.known = found.addresses, found.canonical, None, now
             entry.renew = now + FRESH * random.uniform(0.8, 1.2)  # noqa: S311 -- jitter
         else:
             entry.error = found
@@ -205,7 +224,7 @@ def is_address(host: str) -> bool:
     return True
 
 
-def system_lookup(host: str) -> list[str]:
+def system_lookup(host: str) -> Found:
     """Look a host up by the system's resolver, with `/etc/hosts` and search domains. Blocks the calling thread.
 
     Raises:
@@ -213,11 +232,12 @@ def system_lookup(host: str) -> list[str]:
         ResolverError: it can't be looked up.
     """
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_CANONNAME)
     except socket.gaierror as error:
         if error.errno in NO_SUCH_NAME:
             raise NameNotFoundError(f"the name {host} does not exist", Phase.NAME) from error
         raise ResolverError(f"the name {host} could not be looked up: {error.strerror}", Phase.NAME) from error
     except (UnicodeError, ValueError) as error:
         raise NameNotFoundError(f"{host} is not a name that can be looked up", Phase.NAME) from error
-    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
+    addresses = tuple(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
+    return Found(addresses, next((canonical for *_, canonical, _ in found if canonical), ""))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from isvcwatch.client.transport.asks import Ask, Endpoint
     from isvcwatch.client.transport.connection import Connection
     from isvcwatch.client.transport.deadlines import Moment
-    from isvcwatch.client.transport.dialing import Guard
+    from isvcwatch.client.transport.dialing import AliasGuard, Guard
     from isvcwatch.client.transport.parser import AnswerParser
 
     Done = Callable[[Answer | WireError], None]
@@ -198,6 +198,8 @@ class Transport(httpx.AsyncBaseTransport):
     Args:
         guard: called right before connecting, with an address and whether the host is the caller's own; returns why not to connect, or "".
         host_guard: called before a lookup, with a name and whether it is the caller's own; returns why not to look it up, or "".
+        leads_away: called with a name that is the caller's own, the one that it is an alias of, and whether it may be one of a gateway;
+            returns whether the guard is to take its addresses for another's.
         tls: the TLS context for https servers, or a function that makes it when it is first needed; None for the system's authorities.
         names: looks names up.
         max_age: seconds after which a kept connection is renewed.
@@ -218,6 +220,7 @@ class Transport(httpx.AsyncBaseTransport):
         *,
         guard: Guard | None = None,
         host_guard: Guard | None = None,
+        leads_away: AliasGuard | None = None,
         tls: ssl.SSLContext | Callable[[], ssl.SSLContext] | None = None,
         names: Names | None = None,
         max_age: float = MAX_AGE,
@@ -228,7 +231,7 @@ class Transport(httpx.AsyncBaseTransport):
         self._tls: ssl.SSLContext | Callable[[], ssl.SSLContext] = tls or ssl.create_default_context
         self._unverifying: ssl.SSLContext | None = None
         self._names = names or Names()
-        self._dialer = Dialer(self._names, guard, host_guard, lookup_share)
+        self._dialer = Dialer(self._names, guard, host_guard, lookup_share, leads_away)
         self._max_age = max_age
         self.resets = resets
         self._most = most or max(descriptors() - RESERVED, RESERVED)
@@ -285,6 +288,7 @@ class Transport(httpx.AsyncBaseTransport):
         verified: bool = True,
         at: tuple[str, int] | None = None,
         headers: Sequence[tuple[str, str]] = (),
+        routed: bool = False,
     ) -> Ask:
         """Prepare a request once, to be sent many times.
 
@@ -296,12 +300,13 @@ class Transport(httpx.AsyncBaseTransport):
             verified: whether the certificate of an https server must be trusted. A request that is sent to another one must hold no secret.
             at: an IP address and port to connect to in place of the URL's, for one request: the connection is closed after it.
             headers: names and values to send beside the usual ones, and in place of those of the same name.
+            routed: whether the host's name may be an alias of a gateway's; the guard takes it into account.
 
         Raises:
             NameNotFoundError: the URL's host is not ASCII.
         """
         tls = (self.tls if verified else self.unverifying) if url.startswith("https:") else None
-        return asks.get(url, tls, self.endpoints, own_host=own_host, method=method, body=body, at=at, headers=headers)
+        return asks.get(url, tls, self.endpoints, own_host=own_host, method=method, body=body, at=at, headers=headers, routed=routed)
 
     def start(
         self,

@@ -1,4 +1,9 @@
-"""Records Events by `events.k8s.io/v1`: one for each turn of a verdict or of the watcher's own doubt, however often it is told."""
+"""Records Events by the core API: one for each turn of a verdict or of the watcher's own doubt, however often it is told.
+
+`kubectl describe` sorts by `lastTimestamp` alone, and shows an Event without one before all others. `events.k8s.io/v1` refuses that field
+in new Events (kubernetes, pkg/apis/core/validation/events.go); the core API takes it together with the newer fields, and serves the same
+objects.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
 
-from isvcwatch.core.conditions import ConditionType, Status, one_line
+from isvcwatch.core.conditions import ConditionType, Status, one_line, timestamp
 from isvcwatch.core.reasons import EventReason
 from isvcwatch.kube import errors
 from isvcwatch.kube.backoff import pause
@@ -33,7 +38,7 @@ log = structlog.get_logger(__name__)
 CONTROLLER: Final = "isvcwatch.dev/isvcwatch"
 ACTION: Final = "Probe"
 NOTE_LIMIT: Final = 1000
-"""Characters; the API takes 1 KiB."""
+"""Bytes; the API takes 1 KiB."""
 
 BURST: Final = 25
 """Events that one object may have at once, as in client-go's recorder."""
@@ -115,6 +120,7 @@ class EventsSink:
         self._new = asyncio.Event()
         self._calls = asyncio.Semaphore(CALLS)
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._refused: set[tuple[str, str]] = set()
         self._instance = socket.gethostname()[:128]
 
     @property
@@ -135,12 +141,26 @@ class EventsSink:
         self._put(about, reason, note, f"{reason}|{self._clock().isoformat()}", warning=warning)
 
     def _put(self, about: Regarding, reason: str, note: str, turn: str, *, warning: bool) -> None:
-        if self._waiting >= WAITING or not self._allowed(about.uid):
+        if not self._allowed(about.uid) or not self._has_room(about.namespace):
             self._metrics.event(reason, "lost")
             return
         self._waiting += 1
         self._lanes.setdefault(about.namespace, deque()).append(self._event(about, reason, note, turn, warning=warning))
         self._new.set()
+
+    def _has_room(self, namespace: str) -> bool:
+        """Whether one more Event may wait. If all places are taken, the latest of the namespace with most makes room for one with fewer.
+
+        So a namespace whose Events are refused for long takes no other's places.
+        """
+        if self._waiting < WAITING:
+            return True
+        longest = max(self._lanes.values(), key=len)
+        if len(longest) <= len(self._lanes.get(namespace, ())) + 1:
+            return False
+        self._metrics.event(longest.pop()["reason"], "lost")
+        self._waiting -= 1
+        return True
 
     async def run(self) -> None:
         """Record Events until cancelled."""
@@ -185,20 +205,32 @@ class EventsSink:
             except errors.ConflictError:
                 self._metrics.event(reason, "repeated")
                 return
-            except errors.UnavailableError as error:
-                if attempt < TRIES:
-                    await asyncio.sleep(pause(attempt, error.retry_after))
             except errors.EndingError as error:
                 log.info("event_not_recorded", why=str(error), **_said(event))
                 self._ends(event["metadata"]["namespace"])
                 break
+            except (errors.UnavailableError, errors.ForbiddenError) as error:
+                self._say_refused(error, event)
+                if attempt < TRIES:  # without a place among the calls, which others need meanwhile
+                    await asyncio.sleep(pause(attempt, error.retry_after if isinstance(error, errors.UnavailableError) else 0.0))
             except errors.KubeError as error:
                 log.error("event_not_recorded", why=str(error), **_said(event))  # noqa: TRY400
                 break
             else:
                 self._metrics.event(reason, "created")
+                self._refused = {refused for refused in self._refused if refused[0] != event["metadata"]["namespace"]}
                 return
         self._metrics.event(reason, "lost")
+
+    def _say_refused(self, error: errors.KubeError, event: dict[str, Any]) -> None:
+        """Log a refusal once for its namespace and the Event's reason, until that namespace takes an Event again."""
+        refused = (event["metadata"]["namespace"], event["reason"])
+        if not isinstance(error, errors.ForbiddenError) or refused in self._refused:
+            return
+        if len(self._refused) >= REMEMBERED:
+            self._refused.clear()
+        self._refused.add(refused)
+        log.error("event_refused", why=str(error), so="tried again for about a minute, then lost", **_said(event))
 
     def _allowed(self, uid: str) -> bool:
         """Whether the object may have one more Event."""
@@ -215,24 +247,35 @@ class EventsSink:
         return True
 
     def _event(self, about: Regarding, reason: str, note: str, turn: str, *, warning: bool) -> dict[str, Any]:
+        now = self._clock()
         return {
-            "apiVersion": "events.k8s.io/v1",
+            "apiVersion": "v1",
             "kind": "Event",
             "metadata": {"name": _event_name(about, turn), "namespace": about.namespace},
             "type": "Warning" if warning else "Normal",
             "reason": str(reason),
             "action": ACTION,
-            "note": one_line(note, NOTE_LIMIT),
-            "eventTime": _micro_time(self._clock()),
-            "reportingController": CONTROLLER,
+            "message": _note(note),
+            "eventTime": _micro_time(now),
+            "firstTimestamp": timestamp(now),
+            "lastTimestamp": timestamp(now),
+            "count": 1,
+            "reportingComponent": CONTROLLER,
             "reportingInstance": self._instance,
-            "regarding": about.reference(),
+            "involvedObject": about.reference(),
         }
 
 
 def _said(event: dict[str, Any]) -> dict[str, str]:
     """What the log says of an Event."""
-    return {"namespace": event["metadata"]["namespace"], "name": event["regarding"]["name"], "reason": event["reason"]}
+    return {"namespace": event["metadata"]["namespace"], "name": event["involvedObject"]["name"], "reason": event["reason"]}
+
+
+def _note(text: str) -> str:
+    """The text on one line, as long as the API takes it, which counts bytes and not characters."""
+    clean = one_line(text, NOTE_LIMIT)
+    encoded = clean.encode()
+    return clean if len(encoded) <= NOTE_LIMIT else encoded[: NOTE_LIMIT - len("…".encode())].decode(errors="ignore") + "…"
 
 
 def _event_name(about: Regarding, turn: str) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from isvcwatch.client.transport import NameNotFoundError, Names, Phase, ResolverError
+from isvcwatch.client.transport.names import Found
 from isvcwatch.client.transport.threads import WAITING
 from tests.unit.clock import until
 
@@ -45,7 +46,7 @@ class Resolver:
         self.names = Names(self._lookup, lambda: self.now)
         self._lock = threading.Lock()
 
-    def _lookup(self, host: str) -> list[str]:
+    def _lookup(self, host: str) -> Found:
         free = self.free
         with self._lock:
             hangs = self.all_hang or ".evil" in host
@@ -57,7 +58,7 @@ class Resolver:
                 self.hung -= 1
         if host.startswith("dead"):
             raise NameNotFoundError(host, Phase.NAME)
-        return list(FOUND)
+        return Found(tuple(FOUND))
 
     def ask(self, *hosts: str, own: bool = True) -> None:
         """Ask for names, and wait for none."""

@@ -27,6 +27,9 @@ from isvcwatch.client.transport import (
     TimedOutError,
     Transport,
 )
+from isvcwatch.client.transport.names import Found
+from isvcwatch.probing.addresses import AddressPolicy
+from isvcwatch.version import __version__
 from tests.unit.clock import standing_clock, until
 from tests.unit.probing.loopback import listening
 from tests.unit.threads import no_thread
@@ -185,8 +188,8 @@ class TestTheRequest:
         async with serving() as server, carrying() as transport:
             await transport.get(server.url + "?x=1", 1)
         assert server.requests == [
-            b"GET /ready?x=1 HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUser-Agent: isvcwatch\r\nAccept: */*\r\nAccept-Encoding: identity\r\n\r\n"
-            % server.port
+            b"GET /ready?x=1 HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUser-Agent: %s\r\nAccept: */*\r\nAccept-Encoding: identity\r\n\r\n"
+            % (server.port, f"isvcwatch/{__version__}".encode())
         ]
 
     async def test_a_host_that_is_not_ascii_can_not_be_looked_up(self) -> None:
@@ -257,7 +260,21 @@ class TestTheDeadline:
 
 class TestAddresses:
     async def test_they_are_tried_in_turn(self) -> None:
-        async with serving() as server, carrying(Transport(names=Names(lambda _: ["127.0.0.9", "127.0.0.1"]))) as transport:
+        async with (
+            serving() as server,
+            carrying(
+                Transport(
+                    names=Names(
+                        lambda _: Found(
+                            (
+                                "127.0.0.9",
+                                "127.0.0.1",
+                            )
+                        )
+                    )
+                )
+            ) as transport,
+        ):
             answer = await transport.get(f"http://model.example:{server.port}/", 1)
         assert answer.status == 200
         assert b"Host: model.example:" in server.requests[0]
@@ -269,16 +286,51 @@ class TestAddresses:
             asked.append((address, own_host))
             return "" if address == "127.0.0.1" else "it may not be"
 
-        names = Names(lambda _: ["169.254.169.254", "127.0.0.1"])
+        names = Names(
+            lambda _: Found(
+                (
+                    "169.254.169.254",
+                    "127.0.0.1",
+                )
+            )
+        )
         async with serving() as server, carrying(Transport(guard=guard, names=names)) as transport:
             assert (await transport.get(f"http://model.example:{server.port}/", 1, own_host=False)).status == 200
         assert asked == [("169.254.169.254", False), ("127.0.0.1", False)]
+
+    @pytest.mark.parametrize("routed", [True, False])
+    async def test_a_name_that_is_an_alias_of_anothers_is_guarded_as_anothers(self, routed: bool) -> None:
+        told: list[tuple[str, str, bool]] = []
+
+        def leads_away(*names_and_routed: Any) -> bool:  # noqa: ANN401 -- two names, and whether it is routed
+            told.append(names_and_routed)
+            return not routed
+
+        def guard(_: str, own_host: bool) -> str:
+            return "" if own_host else "it is another's"
+
+        names = Names(lambda _: Found(("127.0.0.1",), "victim.other.svc.cluster.local"))
+        async with serving() as server, carrying(Transport(guard=guard, leads_away=leads_away, names=names)) as transport:
+            ask = transport.ask(f"http://alias.models.svc:{server.port}/", own_host=True, routed=routed)
+            came: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            transport.start(ask, 1, came.set_result)
+            outcome = await came
+        assert told == [("alias.models.svc", "victim.other.svc.cluster.local", routed)]
+        assert isinstance(outcome, RefusedAddressError) is not routed
+        assert server.connections == routed
 
     async def test_where_none_may_be_connected_to_the_guard_says_why(self) -> None:
         async with serving() as server, carrying(Transport(guard=lambda address, _: f"{address} is loopback")) as transport:
             with pytest.raises(RefusedAddressError, match=r"127\.0\.0\.1 is loopback"):
                 await transport.get(server.url, 1)
         assert server.connections == 0
+
+    async def test_one_that_is_given_in_place_of_the_hosts_own_is_guarded_too(self) -> None:
+        async with carrying(Transport(guard=AddressPolicy().objection)) as transport:
+            ask = transport.ask("http://iris.models.svc/", own_host=True, at=("169.254.169.254", 80))
+            came: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            transport.start(ask, 1, came.set_result)
+            assert isinstance(await came, RefusedAddressError)
 
     async def test_where_nothing_listens_that_is_said(self) -> None:
         async with carrying() as transport:
@@ -290,10 +342,10 @@ class TestNames:
     async def test_a_resolver_that_hangs_delays_nobody_whose_address_is_known(self) -> None:
         hung = threading.Event()
 
-        def lookup(host: str) -> list[str]:
+        def lookup(host: str) -> Found:
             if host != "known.example":
                 hung.wait(5)
-            return ["127.0.0.1"]
+            return Found(("127.0.0.1",))
 
         async with serving() as server, carrying(Transport(names=Names(lookup))) as transport:
             known = f"http://known.example:{server.port}/"
@@ -308,10 +360,10 @@ class TestNames:
     async def test_hosts_of_others_hold_up_none_but_one_another(self) -> None:
         hung = threading.Event()
 
-        def lookup(host: str) -> list[str]:
+        def lookup(host: str) -> Found:
             if host.endswith(".others.example") and not host.startswith("49."):
                 hung.wait(5)
-            return ["127.0.0.1"]
+            return Found(("127.0.0.1",))
 
         async with serving() as server, carrying(Transport(names=Names(lookup))) as transport:
             others = [transport.get(f"http://{n}.others.example:{server.port}/", 0.3, own_host=False) for n in range(50)]
@@ -328,10 +380,10 @@ class TestNames:
     async def test_a_namespace_or_a_domain_whose_names_hang_holds_up_no_other(self, own: bool, crowd: str, single: str) -> None:
         hung = threading.Event()
 
-        def lookup(host: str) -> list[str]:
+        def lookup(host: str) -> Found:
             if "full" in host:
                 hung.wait(5)
-            return ["127.0.0.1"]
+            return Found(("127.0.0.1",))
 
         async with serving() as server, carrying(Transport(names=Names(lookup))) as transport:
             names = [f"http://{crowd.format(n)}:{server.port}/" for n in range(100)]
@@ -344,10 +396,10 @@ class TestNames:
     async def test_a_name_does_not_wait_for_one_that_hangs_while_there_is_room_for_a_thread(self) -> None:
         hung = threading.Event()
 
-        def lookup(host: str) -> list[str]:
+        def lookup(host: str) -> Found:
             if host.startswith("hangs"):
                 hung.wait(5)
-            return ["127.0.0.1"]
+            return Found(("127.0.0.1",))
 
         names = Names(lookup)
         assert await names.addresses("first.one.svc") == ("127.0.0.1",)  # its thread is idle now, or soon
@@ -362,7 +414,7 @@ class TestNames:
 
     async def test_where_no_thread_can_be_had_that_is_our_own_trouble_and_passes(self, monkeypatch: pytest.MonkeyPatch) -> None:
         now = [0.0]
-        names = Names(lambda _: ["127.0.0.1"], lambda: now[0])
+        names = Names(lambda _: Found(("127.0.0.1",)), lambda: now[0])
         async with serving() as server, carrying(Transport(names=names)) as transport:
             await transport.get(server.url, 1)
             named = f"http://iris.models.svc:{server.port}/"
@@ -378,10 +430,10 @@ class TestNames:
         free = threading.Event()
         asked: list[str] = []
 
-        def lookup(host: str) -> list[str]:
+        def lookup(host: str) -> Found:
             asked.append(host)
             free.wait(5)
-            return ["127.0.0.1"]
+            return Found(("127.0.0.1",))
 
         async with serving() as server, carrying(Transport(names=Names(lookup), lookup_share=0.1)) as transport:
             named = f"http://slow.example:{server.port}/"
@@ -394,9 +446,9 @@ class TestNames:
     async def test_a_name_that_need_not_be_looked_up_is_not(self) -> None:
         asked: list[str] = []
 
-        def lookup(host: str) -> list[str]:
+        def lookup(host: str) -> Found:
             asked.append(host)
-            return ["127.0.0.1"]
+            return Found(("127.0.0.1",))
 
         def objection(host: str, own_host: bool) -> str:
             return "" if own_host else f"{host} is another's"
@@ -409,9 +461,9 @@ class TestNames:
     async def test_a_name_is_looked_up_once_however_many_ask(self) -> None:
         asked: list[str] = []
 
-        def lookup(host: str) -> list[str]:
+        def lookup(host: str) -> Found:
             asked.append(host)
-            return ["127.0.0.1"]
+            return Found(("127.0.0.1",))
 
         async with serving() as server, carrying(Transport(names=Names(lookup))) as transport:
             await asyncio.gather(*(transport.get(f"http://model.example:{server.port}/", 1) for _ in range(20)))
@@ -419,9 +471,9 @@ class TestNames:
 
     async def test_old_addresses_are_used_while_new_ones_are_looked_up_or_can_not_be(self) -> None:
         now = [0.0]
-        answers: list[list[str] | Exception] = [["127.0.0.1"], OSError("down"), ["127.0.0.2"]]
+        answers: list[Found | Exception] = [Found(("127.0.0.1",)), OSError("down"), Found(("127.0.0.2",))]
 
-        def lookup(_: str) -> list[str]:
+        def lookup(_: str) -> Found:
             answer = answers.pop(0)
             if isinstance(answer, Exception):
                 raise answer

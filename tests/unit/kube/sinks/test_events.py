@@ -15,7 +15,7 @@ from isvcwatch.core.conditions import Status
 from isvcwatch.core.decide import Notice
 from isvcwatch.core.reasons import EventReason
 from isvcwatch.kube import errors
-from isvcwatch.kube.sinks.events import BURST, NOTE_LIMIT, REFILL, REMEMBERED, TRIES, WAITING, EventsSink
+from isvcwatch.kube.sinks.events import BURST, CALLS, NOTE_LIMIT, REFILL, REMEMBERED, TRIES, WAITING, EventsSink
 from tests.unit.builders import isvc
 from tests.unit.kube.fakes import Counts, FakeApi
 
@@ -54,25 +54,31 @@ async def recording(**answers: list[Any]) -> AsyncIterator[Stage]:
     await asyncio.gather(task, return_exceptions=True)
 
 
+AS_WANTED = {
+    "apiVersion": "v1",
+    "kind": "Event",
+    "type": "Warning",
+    "reason": "ModelUnready",
+    "action": "Probe",
+    "message": "ModelNotReady: it says so",
+    "eventTime": "2026-11-23T19:00:00.123456Z",
+    "firstTimestamp": "2026-11-23T19:00:00Z",
+    "lastTimestamp": "2026-11-23T19:00:00Z",
+    "count": 1,
+    "reportingComponent": "isvcwatch.dev/isvcwatch",
+}
+
+
 async def test_an_event_is_as_kubernetes_wants_it() -> None:
     async with recording() as stage:
         await stage.record(UNREADY)
     ((verb, name, body),) = stage.api.calls
     assert verb == "create"
     assert name.startswith("iris.")
-    assert {key: body[key] for key in ("apiVersion", "kind", "type", "reason", "action", "note", "eventTime", "reportingController")} == {
-        "apiVersion": "events.k8s.io/v1",
-        "kind": "Event",
-        "type": "Warning",
-        "reason": "ModelUnready",
-        "action": "Probe",
-        "note": "ModelNotReady: it says so",
-        "eventTime": "2026-11-23T19:00:00.123456Z",
-        "reportingController": "isvcwatch.dev/isvcwatch",
-    }
+    assert {key: body[key] for key in AS_WANTED} == AS_WANTED
     assert body["reportingInstance"]
     assert body["metadata"]["namespace"] == "models"
-    assert body["regarding"]["uid"] == "uid-of-iris"
+    assert body["involvedObject"]["uid"] == "uid-of-iris"
     assert stage.counts.events == {("ModelUnready", "created"): 1}
 
 
@@ -85,9 +91,10 @@ async def test_a_recovery_is_normal() -> None:
 async def test_a_note_is_one_line_that_the_api_takes() -> None:
     async with recording() as stage:
         await stage.record(Notice(EventReason.MODEL_UNREADY, Status.FALSE, "ModelNotReady", "a\nb" + "é" * 5000))
-    note = stage.api.calls[0][2]["note"]
+    note = stage.api.calls[0][2]["message"]
     assert note.isprintable()
-    assert len(note) <= NOTE_LIMIT
+    assert len(note.encode()) <= NOTE_LIMIT
+    assert note.endswith("é…")
 
 
 async def test_a_long_name_still_makes_a_name_that_the_api_takes() -> None:
@@ -190,13 +197,68 @@ async def test_an_api_server_that_stays_away_loses_the_event_and_that_is_counted
     assert stage.counts.events == {("ModelUnready", "lost"): 1, ("ModelRecovered", "created"): 1}
 
 
-@pytest.mark.parametrize("error", [errors.ForbiddenError("may not"), errors.RejectedError("422"), errors.NotServedError("404")])
+@pytest.mark.parametrize("error", [errors.EndingError("being terminated"), errors.RejectedError("422"), errors.NotServedError("404")])
 async def test_what_trying_again_does_not_help_is_logged_and_lost(error: errors.KubeError) -> None:
     with capture_logs() as lines:
         async with recording(create=[error, {}]) as stage:
             await stage.record(UNREADY, RECOVERED)
     assert stage.counts.events == {("ModelUnready", "lost"): 1, ("ModelRecovered", "created"): 1}
     assert [(line["event"], line["why"]) for line in lines] == [("event_not_recorded", str(error))]
+
+
+@pytest.mark.parametrize("words", ["add the RBAC rule", "exceeded quota: events"])
+async def test_an_event_that_is_refused_for_a_while_is_tried_again_and_that_is_said_once(words: str) -> None:
+    with capture_logs() as lines:
+        async with recording(create=[errors.ForbiddenError(words)] * (TRIES - 1) + [{}]) as stage:
+            await stage.record(UNREADY, RECOVERED)
+            await asyncio.sleep(90)
+    assert stage.counts.events == {("ModelUnready", "created"): 1, ("ModelRecovered", "created"): 1}
+    assert [(line["event"], line["why"], line["reason"]) for line in lines] == [("event_refused", words, "ModelUnready")]
+
+
+async def test_events_that_are_refused_for_long_are_lost_and_each_reason_is_said_once_a_namespace() -> None:
+    with capture_logs() as lines:
+        async with recording(create=[errors.ForbiddenError("may not")]) as stage:
+            for namespace in ("a", "b"):
+                for number in range(3):
+                    stage.sink.record(isvc(namespace=namespace, uid=namespace), replace(UNREADY, since=str(number)))
+            await asyncio.sleep(600)
+            assert stage.sink.idle
+            assert stage.counts.events == {("ModelUnready", "lost"): 6}
+    assert sorted(line["namespace"] for line in lines) == ["a", "b"]
+
+
+async def test_a_refusal_that_comes_back_is_said_again() -> None:
+    refusal = errors.ForbiddenError("may not")
+    with capture_logs() as lines:
+        async with recording(create=[refusal, {}, refusal, {}]) as stage:
+            await stage.record(UNREADY, replace(UNREADY, since=LATER))
+            await asyncio.sleep(30)
+    assert [line["event"] for line in lines] == ["event_refused"] * 2
+
+
+async def test_refusals_that_are_waited_out_take_no_other_namespaces_calls() -> None:
+    def answer(_: str, body: dict[str, Any]) -> dict[str, Any]:
+        if body["metadata"]["namespace"] != "fine":
+            raise errors.ForbiddenError("exceeded quota")
+        return {}
+
+    async with recording(create=[answer]) as stage:
+        for number in range(3 * CALLS):
+            stage.sink.record(isvc(namespace=f"full-{number}", uid=str(number)), UNREADY)
+        await asyncio.sleep(0.01)
+        stage.sink.record(isvc(namespace="fine"), UNREADY)
+        await asyncio.sleep(0.01)
+        assert stage.counts.events == {("ModelUnready", "created"): 1}
+
+
+async def test_a_namespace_that_has_all_places_makes_room_for_another() -> None:
+    stage = Stage(FakeApi())
+    for number in range(WAITING):
+        stage.sink.record(isvc(namespace="full", uid=str(number)), UNREADY)
+    stage.sink.record(isvc(namespace="fine"), RECOVERED)
+    assert stage.counts.events == {("ModelUnready", "lost"): 1}
+    assert stage.sink._waiting == WAITING
 
 
 async def test_more_than_can_wait_are_lost_and_counted() -> None:

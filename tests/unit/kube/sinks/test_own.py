@@ -38,7 +38,7 @@ async def test_each_turn_of_its_doubt_is_an_event_on_its_own_pod() -> None:
         ("WatcherImpaired", "Warning"),
         ("MassOutage", "Warning"),
     ]
-    assert events[0]["regarding"] == {
+    assert events[0]["involvedObject"] == {
         "apiVersion": "v1",
         "kind": "Pod",
         "namespace": "isvcwatch-system",
