@@ -16,7 +16,7 @@ from isvcwatch.kube.api import Api
 from isvcwatch.kube.budget import Budget, Shares
 from isvcwatch.kube.connection import connect, in_a_pod
 from isvcwatch.kube.endings import Endings
-from isvcwatch.kube.kinds import inputs
+from isvcwatch.kube.feeding import Feeding
 from isvcwatch.kube.preflight import Preflight
 from isvcwatch.kube.queue import Queue
 from isvcwatch.kube.resync import Resync
@@ -98,6 +98,7 @@ class Operator:
         )
         metrics = self._engine.metrics
         self._store = Store(self._changed, self._engine.fleet.publish)
+        self._feeding = Feeding(self._store, self._engine.fleet.feed)
         ends = self._engine.fleet.namespace_ends
         self._events = EventsSink(api, metrics, budget=Budget(settings.write_rate, settings.write_burst), ends=ends)
         budget = Budget(settings.write_rate, settings.write_burst)
@@ -162,8 +163,7 @@ class Operator:
             log.warning("left_unsaid", so="the next process decides it again")
 
     def _changed(self, change: Change[Any]) -> None:
-        for uid, happened in inputs(self._store, change):
-            self._engine.fleet.feed(uid, happened)
+        self._feeding.take(change)
 
     def _check_network(self) -> None:
         for vigil in self._vigils.values():

@@ -128,7 +128,7 @@ class Engine:
         return self.fleet.counts()
 
     def _samples(self) -> Iterable[ModelSample]:
-        for state in self.fleet:
+        for state in tuple(self.fleet):  # services come and go while a scrape is made in portions
             if verdict := state.model_ready:
                 rounds, failed = self.scheduler.rounds(state.isvc.uid)
                 yield ModelSample(state.isvc.namespace, state.isvc.name, verdict.status, verdict.reason, rounds, failed)

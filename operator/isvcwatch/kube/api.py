@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 PAGE: Final = 500
 """Objects in one page of a list, as many as client-go's reflector asks for."""
 
+PORTION: Final = 50
+"""Objects of a page that are handed on before the event loop has its next turn."""
+
 TIMEOUT: Final = 30.0
 """Seconds for one call; the API server's own limit is 60."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of the objects of a kind.
+    """One page of the objects of a kind, or a portion of one.
 
     Attributes:
         items: the objects, as the API server writes them.
@@ -51,9 +54,9 @@ class Api:
         return await self._call("GET", "list", resource, path_of(resource, namespace), query=query)
 
     async def pages(self, resource: Resource, namespace: str = "", selector: str = "") -> AsyncIterator[Page]:
-        """Every object, a page at a time, without its `managedFields`, which are long and not needed.
+        """Every object, in portions of a page, without its `managedFields`, which are long and not needed.
 
-        The loop gets a turn before each page: parsing one of 500 objects takes it some 15 ms.
+        The loop gets a turn before each portion, since new objects are parsed and derived at once: 50 take it some 12 ms.
         """
         token = ""
         while True:
@@ -62,8 +65,9 @@ class Api:
             items = page.get("items") or []
             for item in items:
                 _drop_managed_fields(item)
-            await asyncio.sleep(0)
-            yield Page(items, metadata.get("resourceVersion") or "")
+            for start in range(0, max(len(items), 1), PORTION):
+                await asyncio.sleep(0)
+                yield Page(items[start : start + PORTION], metadata.get("resourceVersion") or "")
             token = metadata.get("continue") or ""
             if not token:
                 return

@@ -11,7 +11,7 @@ from isvcwatch.kube import parse
 from isvcwatch.kube.resources import CLUSTER_SERVING_RUNTIMES, ENDPOINT_SLICES, INFERENCE_SERVICES, SERVING_RUNTIMES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from isvcwatch.core.objects import EndpointSlice, InferenceService, Runtime
     from isvcwatch.kube.resources import Resource
@@ -31,7 +31,7 @@ class Kind(Generic[T]):
         parse: makes the core's object from the one that the API server sends.
         concerns: the InferenceServices that a change of the object may concern.
         selector: a label that an object must have to be read; empty to read all.
-        belongs: the key under which `Store.group` finds the object.
+        belongs: the keys under which `Store.group` finds the object.
         without: what the operator does, in words, if it can't read the kind; empty if it can't run without it.
     """
 
@@ -40,20 +40,24 @@ class Kind(Generic[T]):
     concerns: Callable[[Store, T], Iterable[InferenceService]]
     without: str = ""
     selector: str = ""
-    belongs: Callable[[T], Key] | None = None
+    belongs: Callable[[T], Iterable[Key]] | None = None
 
     def __str__(self) -> str:
         """The kind's name as kubectl writes it."""
         return str(self.resource)
 
 
-def inputs(store: Store, change: Change[Any]) -> Iterator[tuple[str, Seen | Gone]]:
-    """The UIDs of the services that a change concerns, each with the input for `core.step`."""
-    if change.kind is SERVICES and change.gone:
-        yield change.uid, Gone()
-        return
-    for isvc in change.kind.concerns(store, change.thing):
-        yield isvc.uid, Seen(isvc, runtime_of(store, isvc), backings(store.group(SLICES, (isvc.namespace, isvc.name))))
+def concerned(store: Store, change: Change[Any]) -> list[str]:
+    """The UIDs of the services that a change concerns."""
+    return [isvc.uid for isvc in change.kind.concerns(store, change.thing)]
+
+
+def happened(store: Store, uid: str) -> Seen | Gone:
+    """The input for `core.step` that tells of a service as the store has it now."""
+    isvc = store.get(SERVICES, uid)
+    if isvc is None:
+        return Gone()
+    return Seen(isvc, runtime_of(store, isvc), backings(store.group(SLICES, (isvc.namespace, isvc.name))))
 
 
 def runtime_of(store: Store, isvc: InferenceService) -> Runtime | None:
@@ -69,7 +73,7 @@ def _itself(_store: Store, isvc: InferenceService) -> Iterable[InferenceService]
 
 
 def _those_that_run_on_it(store: Store, runtime: Runtime) -> Iterable[InferenceService]:
-    return [isvc for isvc in store.of(SERVICES) if isvc.runtime and isvc.runtime.name == runtime.key.name]
+    return store.group(SERVICES, (runtime.key.namespace, runtime.key.name))
 
 
 def _the_one_behind_it(store: Store, found: EndpointSlice) -> Iterable[InferenceService]:
@@ -77,14 +81,21 @@ def _the_one_behind_it(store: Store, found: EndpointSlice) -> Iterable[Inference
     return (isvc,) if isvc is not None else ()
 
 
-def _owner(found: EndpointSlice) -> Key:
-    return found.namespace, found.owner
+def _owner(found: EndpointSlice) -> Iterable[Key]:
+    return ((found.namespace, found.owner),)
+
+
+def _runtimes(isvc: InferenceService) -> Iterable[Key]:
+    """The runtimes that a service may run on: `runtime_of` looks in the namespace, where there is one to look in, and in the cluster."""
+    if isvc.runtime is None:
+        return ()
+    return {(isvc.runtime.namespace, isvc.runtime.name), ("", isvc.runtime.name)}
 
 
 _UNSEEN: Final = "outages are known from probes alone, and silence of a network policy or a mesh is told less surely from a model's"
 _ALONE: Final = "protocols come from the services alone"
 
-SERVICES: Final = Kind(INFERENCE_SERVICES, parse.inference_service, _itself)
+SERVICES: Final = Kind(INFERENCE_SERVICES, parse.inference_service, _itself, belongs=_runtimes)
 RUNTIMES: Final = Kind(SERVING_RUNTIMES, parse.runtime, _those_that_run_on_it, _ALONE)
 CLUSTER_RUNTIMES: Final = Kind(CLUSTER_SERVING_RUNTIMES, parse.runtime, _those_that_run_on_it, _ALONE)
 SLICES: Final = Kind(ENDPOINT_SLICES, parse.endpoint_slice, _the_one_behind_it, _UNSEEN, selector=parse.SERVICE_LABEL, belongs=_owner)

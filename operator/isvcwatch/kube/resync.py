@@ -180,7 +180,7 @@ class Resync:
                 raise
         else:
             self._unserved[kind, namespace] = 0
-        return missed + self._store.retain(kind, listed, version, namespace)
+        return missed + await self._store.retain(kind, listed, version, namespace)
 
     def _trusted(self, kind: Kind[Any], namespace: str, text: str) -> int | None:
         """A list's version; None if it is not a number.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
+
+PORTION: Final = 500
+"""Objects removed in one turn of the event loop: some 10 ms."""
 
 REMEMBERED: Final = 10_000
 """Deleted objects whose versions are remembered, so that a late message does not restore them."""
@@ -126,7 +130,8 @@ class Store:
             self._ungroup(kind, uid, held.thing)
         self._held.setdefault(kind, {})[uid] = _Held(thing, key, text, version)
         if kind.belongs is not None:
-            self._groups.setdefault((kind, kind.belongs(thing)), {})[uid] = None
+            for key_of_group in kind.belongs(thing):
+                self._groups.setdefault((kind, key_of_group), {})[uid] = None
         self._by_key[kind, key] = uid
         self._changed(Change(kind, uid, thing))
         return True
@@ -171,8 +176,10 @@ class Store:
                 held.version = -1  # a newer list has it as it was before: the API server was restored from a backup
         return sum(self.put(kind, raw) for raw in items)
 
-    def retain(self, kind: Kind[Any], uids: Container[str], version: int | None, namespace: str = "") -> int:
+    async def retain(self, kind: Kind[Any], uids: Container[str], version: int | None, namespace: str = "") -> int:
         """Remove the objects that a complete list lacks, unless they are newer than the list.
+
+        The event loop has turns between them: where the list lacks all of tens of thousands, to remove them takes most of a second.
 
         Args:
             kind: what was listed.
@@ -184,12 +191,19 @@ class Store:
             How many changes the store had not been told of.
         """
         as_of = math.inf if version is None else version
+        objects = self._held.get(kind, {})
         lacking = [
             uid
-            for uid, held in self._held.get(kind, {}).items()
+            for uid, held in objects.items()
             if uid not in uids and (not namespace or held.key[0] == namespace) and held.version <= as_of
         ]
-        return sum(self.drop(kind, uid) for uid in lacking)
+        missed = 0
+        for number, uid in enumerate(lacking, 1):
+            if (held := objects.get(uid)) is not None and held.version <= as_of:  # the watch may have told of it between two turns
+                missed += self.drop(kind, uid)
+            if number % PORTION == 0:
+                await asyncio.sleep(0)
+        return missed
 
     def forget_versions(self) -> None:
         """Forget all versions, since the API server was restored to an older state, so that its objects replace those in the store."""
@@ -222,14 +236,12 @@ class Store:
         return thing
 
     def _ungroup(self, kind: Kind[T], uid: str, thing: T) -> None:
-        """Take an object out of the group that it belonged to."""
-        if kind.belongs is None:
-            return
-        place = kind, kind.belongs(thing)
-        members = self._groups[place]
-        del members[uid]
-        if not members:
-            del self._groups[place]
+        """Take an object out of the groups that it belonged to."""
+        for key in kind.belongs(thing) if kind.belongs else ():
+            members = self._groups[kind, key]
+            del members[uid]
+            if not members:
+                del self._groups[kind, key]
 
     def _bury(self, uid: str, version: int) -> None:
         self._dead[uid] = max(version, self._dead.get(uid, -1))

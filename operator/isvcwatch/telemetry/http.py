@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
+from isvcwatch.telemetry.scrapes import Scrapes
 from isvcwatch.telemetry.vitals import listed, not_live, not_ready
 
 if TYPE_CHECKING:
@@ -15,6 +17,13 @@ if TYPE_CHECKING:
 
     from isvcwatch.telemetry.metrics import Metrics
     from isvcwatch.telemetry.vitals import Sign
+
+
+PATIENCE: Final = 10.0
+"""Seconds in which a client must have read a scrape's answer, as long as Prometheus waits; then its connection is closed."""
+
+AT_ONCE: Final = 8
+"""Scrapes that are answered at once. What is said of fifty thousand models is 4 MB, which stay in memory until the client has read them."""
 
 
 class BindError(Exception):
@@ -39,11 +48,14 @@ class HttpServer:
     Args:
         metrics: the metrics that /metrics shows.
         signs: returns the process's signs of life at this moment.
+        patience: seconds in which a client must have read a scrape's answer.
     """
 
-    def __init__(self, metrics: Metrics, signs: Callable[[], Sequence[Sign]]) -> None:
-        self._metrics = metrics
+    def __init__(self, metrics: Metrics, signs: Callable[[], Sequence[Sign]], patience: float = PATIENCE) -> None:
+        self._scrapes = Scrapes(metrics.portions)
         self._signs = signs
+        self._patience = patience
+        self._answering = 0
         app = web.Application()
         app.router.add_get("/livez", self._check(not_live))
         app.router.add_get("/readyz", self._check(not_ready))
@@ -75,5 +87,23 @@ class HttpServer:
 
         return answer
 
-    async def _exposition(self, _request: web.Request) -> web.Response:
-        return web.Response(body=self._metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+    async def _exposition(self, request: web.Request) -> web.Response:
+        """Answer a scrape, if not too many are read slowly: each holds a body of its own in memory."""
+        if self._answering >= AT_ONCE:
+            return web.Response(text=f"{AT_ONCE} scrapes are under way\n", status=503)
+        self._answering += 1
+        try:
+            return await self._answer_scrape(request)
+        finally:
+            self._answering -= 1
+
+    async def _answer_scrape(self, request: web.Request) -> web.Response:
+        answer = web.Response(body=await self._scrapes.body(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+        try:
+            async with asyncio.timeout(self._patience):
+                await answer.prepare(request)
+                await answer.write_eof()
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()
+        return answer

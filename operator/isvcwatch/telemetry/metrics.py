@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Info, generate_latest
@@ -17,12 +18,15 @@ from isvcwatch.telemetry.tally import Counts, Durations
 from isvcwatch.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from prometheus_client.metrics_core import Metric
 
     from isvcwatch.core.edges import Edge
     from isvcwatch.telemetry.vitals import Level
+
+SLICE: Final = 500
+"""Models whose series are made before the event loop has its next turn: some 5 ms."""
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -83,34 +87,90 @@ class EngineNumbers:
     oldest: float = 0.0
 
 
-class _Fleet(Collector):
-    """Makes the series of the services at each scrape."""
+class _Families(Collector):
+    """Holds families of series, to be rendered by themselves."""
+
+    def __init__(self, *families: Metric) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        """The families of series."""
+        return self._families
+
+
+class _Fleet:
+    """Makes the series of the services at each scrape, in portions, since there are thousands."""
 
     def __init__(self, models: Callable[[], Iterable[ModelSample]], counts: Callable[[], Mapping[str, int]]) -> None:
         self._models = models
         self._counts = counts
 
-    def collect(self) -> Iterator[Metric]:
-        """The families of series."""
-        labels = ("namespace", "name", "reason")
-        ready = GaugeMetricFamily(
-            "isvcwatch_model_ready", "1 where the model answers that it is ready, 0 where it does not; absent while unknown", labels=labels
-        )
-        of_model = ("namespace", "name")
-        rounds = CounterMetricFamily("isvcwatch_model_rounds", "Rounds of each model since its first that failed", labels=of_model)
-        failed = CounterMetricFamily("isvcwatch_model_rounds_failed", "Rounds of these that did not find the model ready", labels=of_model)
-        unknown = GaugeMetricFamily("isvcwatch_model_unknown", "1 where it can't be told whether the model is ready", labels=labels)
-        for model in self._models():
-            family, value = (unknown, 1.0) if model.status == "Unknown" else (ready, float(model.status == "True"))
-            family.add_metric((model.namespace, model.name, model.reason), value)
-            if model.failed:
-                rounds.add_metric((model.namespace, model.name), model.rounds)
-                failed.add_metric((model.namespace, model.name), model.failed)
+    def portions(self) -> Iterator[bytes]:
+        """The text of all series. All are of the same moment's services, though not all verdicts are of the same moment."""
+        models: list[ModelSample] = []
+        source = iter(self._models())
+        while portion := list(islice(source, SLICE)):
+            models += portion
+            yield b""
+        yield from _in_slices(_ready, models)
+        yield from _in_slices(_unknown, models)
+        yield generate_latest(_Families(self._targets()))
+        yield from _in_slices(_rounds, models)
+        yield from _in_slices(_failed, models)
+
+    def _targets(self) -> Metric:
         targets = GaugeMetricFamily("isvcwatch_targets", "InferenceServices by what is done about them", labels=("state",))
         counts = self._counts()
         for state in ("probed", "skipped", "misconfigured"):
             targets.add_metric((state,), counts.get(state, 0))
-        yield from (ready, unknown, targets, rounds, failed)
+        return targets
+
+
+def _in_slices(family_of: Callable[[Sequence[ModelSample]], Metric], models: Sequence[ModelSample]) -> Iterator[bytes]:
+    """The text of a family of all models' series, a slice of the models at a time."""
+    yield generate_latest(_Families(family_of(())))
+    for start in range(0, len(models), SLICE):
+        _help, _type, lines = generate_latest(_Families(family_of(models[start : start + SLICE]))).split(b"\n", 2)
+        yield lines
+
+
+def _ready(models: Sequence[ModelSample]) -> Metric:
+    family = GaugeMetricFamily(
+        "isvcwatch_model_ready",
+        "1 where the model answers that it is ready, 0 where it does not; absent while unknown",
+        labels=("namespace", "name", "reason"),
+    )
+    for model in models:
+        if model.status != "Unknown":
+            family.add_metric((model.namespace, model.name, model.reason), float(model.status == "True"))
+    return family
+
+
+def _unknown(models: Sequence[ModelSample]) -> Metric:
+    labels = ("namespace", "name", "reason")
+    family = GaugeMetricFamily("isvcwatch_model_unknown", "1 where it can't be told whether the model is ready", labels=labels)
+    for model in models:
+        if model.status == "Unknown":
+            family.add_metric((model.namespace, model.name, model.reason), 1.0)
+    return family
+
+
+def _rounds(models: Sequence[ModelSample]) -> Metric:
+    labels = ("namespace", "name")
+    family = CounterMetricFamily("isvcwatch_model_rounds", "Rounds of each model since its first that failed", labels=labels)
+    for model in models:
+        if model.failed:
+            family.add_metric((model.namespace, model.name), model.rounds)
+    return family
+
+
+def _failed(models: Sequence[ModelSample]) -> Metric:
+    labels = ("namespace", "name")
+    family = CounterMetricFamily("isvcwatch_model_rounds_failed", "Rounds of these that did not find the model ready", labels=labels)
+    for model in models:
+        if model.failed:
+            family.add_metric((model.namespace, model.name), model.failed)
+    return family
 
 
 class _Engine(Collector):
@@ -170,7 +230,7 @@ class Metrics:
     """All of the operator's metrics, in their own registry.
 
     Args:
-        models: returns the verdict on each service's model.
+        models: returns the verdict on each service's model; services may come and go while it is iterated over.
         counts: returns how many services are probed, skipped and misconfigured.
         numbers: returns what the engine knows about itself.
     """
@@ -182,7 +242,7 @@ class Metrics:
         numbers: Callable[[], EngineNumbers] = EngineNumbers,
     ) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_Fleet(models, counts))
+        self._fleet = _Fleet(models, counts)
         engine = _Engine(numbers)
         self._registry.register(engine)
         ProcessCollector(registry=self._registry)
@@ -249,6 +309,11 @@ class Metrics:
         """Count an Event by its result: created, repeated or lost."""
         self._events.labels(reason, result).inc()
 
+    def portions(self) -> Iterator[bytes]:
+        """All metrics in Prometheus' text format, a portion at a time; each takes the event loop only some milliseconds to make."""
+        yield from self._fleet.portions()
+        yield generate_latest(self._registry)
+
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
-        return generate_latest(self._registry)
+        return b"".join(self.portions())

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from isvcwatch.kube import errors
-from isvcwatch.kube.api import Api, Page
+from isvcwatch.kube.api import PORTION, Api, Page
 from isvcwatch.kube.connection import connect
 from isvcwatch.kube.resources import CLUSTER_SERVING_RUNTIMES, EVENTS, INFERENCE_SERVICE_STATUS, INFERENCE_SERVICES, NAMESPACES
 from isvcwatch.version import __version__
@@ -53,6 +53,15 @@ async def test_a_list_is_read_page_by_page(connecting: Connecting) -> None:
         {"limit": "500", "continue": "next2"},
     ]
     assert {asked.path for asked in server.asked} == {"/apis/serving.kserve.io/v1beta1/inferenceservices"}
+
+
+async def test_a_page_of_many_is_handed_on_in_portions(connecting: Connecting) -> None:
+    items = [{"n": number} for number in range(2 * PORTION + 1)]
+    async with api_server((200, {"items": items, "metadata": {"resourceVersion": "42"}})) as server, connecting(server) as api:
+        read = [page async for page in api.pages(INFERENCE_SERVICES)]
+    assert [len(page.items) for page in read] == [PORTION, PORTION, 1]
+    assert [item for page in read for item in page.items] == items
+    assert {page.resource_version for page in read} == {"42"}
 
 
 async def test_a_list_lacks_what_nobody_reads(connecting: Connecting) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from isvcwatch.core.step import Seen
-from isvcwatch.kube.kinds import CLUSTER_RUNTIMES, RUNTIMES, SERVICES, SLICES, inputs, runtime_of
-from isvcwatch.kube.store import REMEMBERED, Change, Store, uids_of
+from isvcwatch.kube.kinds import CLUSTER_RUNTIMES, RUNTIMES, SERVICES, SLICES, concerned, happened, runtime_of
+from isvcwatch.kube.store import PORTION, REMEMBERED, Change, Store, uids_of
 from rig import endpoints
 from rig import kserve_status as kserve
 
@@ -42,9 +43,10 @@ class Heard:
         self.store = Store(self.changed, lambda failed: self.failures.append(failed.uid))
 
     def changed(self, change: Change[Any]) -> None:
-        for uid, happened in inputs(self.store, change):
-            if isinstance(happened, Seen):
-                self.changes.append((happened.isvc.name, happened.runtime.key.name if happened.runtime else None))
+        for uid in concerned(self.store, change):
+            told = happened(self.store, uid)
+            if isinstance(told, Seen):
+                self.changes.append((told.isvc.name, told.runtime.key.name if told.runtime else None))
             else:
                 self.losses.append(uid)
 
@@ -66,9 +68,9 @@ def endpoint_slice(name: str, owner: str, *ready: bool, namespace: str = "models
     return raw
 
 
-def replace(store: Store, kind: Kind[Any], items: list[Manifest], version: int, namespace: str = "") -> int:
+async def replace(store: Store, kind: Kind[Any], items: list[Manifest], version: int, namespace: str = "") -> int:
     """A complete list of one page."""
-    return store.take(kind, items, version) + store.retain(kind, uids_of(items), version, namespace)
+    return store.take(kind, items, version) + await store.retain(kind, uids_of(items), version, namespace)
 
 
 def test_objects_that_belong_to_one_are_found_by_it() -> None:
@@ -89,7 +91,7 @@ def test_a_change_of_endpoints_concerns_the_service_that_they_belong_to() -> Non
     store.put(SERVICES, service("iris"))
     store.put(SLICES, endpoint_slice("a", "iris", True, False))
     store.put(SLICES, endpoint_slice("b", "nobody", True))
-    ((uid, seen),) = [found for change in changes[1:] for found in inputs(store, change)]
+    ((uid, seen),) = [(uid, happened(store, uid)) for change in changes[1:] for uid in concerned(store, change)]
     assert (uid, isinstance(seen, Seen)) == ("uid-iris", True)
     assert isinstance(seen, Seen)
     assert [(backing.service, backing.serving, len(backing.endpoints)) for backing in seen.behind] == [("iris-predictor", 1, 2)]
@@ -197,10 +199,10 @@ class TestVersions:
         store.drop(SERVICES, "uid-iris", "15")
         assert not store.put(SERVICES, service(version="12"))
 
-    def test_one_that_was_taken_for_dead_by_mistake_comes_back_with_the_next_list(self, store: Store) -> None:
+    async def test_one_that_was_taken_for_dead_by_mistake_comes_back_with_the_next_list(self, store: Store) -> None:
         store.put(SERVICES, service(version="10"))
         store.drop(SERVICES, "uid-iris")  # its kind was not served for a moment
-        replace(store, SERVICES, [service(version="10")], 20)
+        await replace(store, SERVICES, [service(version="10")], 20)
         assert store.count(SERVICES) == 1
 
     def test_a_version_that_is_no_number_is_taken_as_it_comes(self, store: Store) -> None:
@@ -215,45 +217,47 @@ class TestVersions:
         assert store.put(SERVICES, service(version="9"))
         assert store.put(SERVICES, service("other", version="9"))
 
-    def test_a_list_that_is_newer_than_an_object_but_has_it_as_it_was_is_of_a_restored_api_server(self, store: Store, heard: Heard) -> None:
+    async def test_a_list_that_is_newer_than_an_object_but_has_it_as_it_was_is_of_a_restored_api_server(
+        self, store: Store, heard: Heard
+    ) -> None:
         store.put(SERVICES, service(version="100"))
-        assert replace(store, SERVICES, [service(version="50")], 120) == 1
+        assert await replace(store, SERVICES, [service(version="50")], 120) == 1
         assert [isvc.resource_version for isvc in store.of(SERVICES)] == ["50"]
         assert heard.losses == []
 
-    def test_a_list_that_is_older_than_an_object_does_not_bring_back_what_it_was(self, store: Store) -> None:
+    async def test_a_list_that_is_older_than_an_object_does_not_bring_back_what_it_was(self, store: Store) -> None:
         store.put(SERVICES, service(version="100"))
-        assert replace(store, SERVICES, [service(version="50")], 90) == 0
+        assert await replace(store, SERVICES, [service(version="50")], 90) == 0
         assert [isvc.resource_version for isvc in store.of(SERVICES)] == ["100"]
 
-    def test_a_list_that_has_an_object_as_it_is_held_lets_nothing_older_in(self, store: Store) -> None:
+    async def test_a_list_that_has_an_object_as_it_is_held_lets_nothing_older_in(self, store: Store) -> None:
         store.put(SERVICES, service(version="100"))
-        assert replace(store, SERVICES, [service(version="100")], 120) == 0
+        assert await replace(store, SERVICES, [service(version="100")], 120) == 0
         assert not store.put(SERVICES, service(version="50"))
 
 
 class TestLists:
-    def test_what_a_list_lacks_is_gone(self, store: Store, heard: Heard) -> None:
+    async def test_what_a_list_lacks_is_gone(self, store: Store, heard: Heard) -> None:
         for name in ("a", "b", "c"):
             store.put(SERVICES, service(name, version="5"))
-        assert replace(store, SERVICES, [service("b", version="5")], 9) == 2
+        assert await replace(store, SERVICES, [service("b", version="5")], 9) == 2
         assert sorted(heard.losses) == ["uid-a", "uid-c"]
 
-    def test_what_is_newer_than_the_list_stays(self, store: Store) -> None:
+    async def test_what_is_newer_than_the_list_stays(self, store: Store) -> None:
         store.put(SERVICES, service("new", version="12"))
-        assert replace(store, SERVICES, [], 9) == 0
+        assert await replace(store, SERVICES, [], 9) == 0
         assert store.count(SERVICES) == 1
 
-    def test_what_it_has_more_is_new(self, store: Store, heard: Heard) -> None:
-        assert replace(store, SERVICES, [service("a", version="5")], 9) == 1
+    async def test_what_it_has_more_is_new(self, store: Store, heard: Heard) -> None:
+        assert await replace(store, SERVICES, [service("a", version="5")], 9) == 1
         assert heard.changes == [("a", None)]
-        assert replace(store, SERVICES, [service("a", version="5")], 9) == 0
+        assert await replace(store, SERVICES, [service("a", version="5")], 9) == 0
 
-    def test_one_made_anew_under_its_name_is_another(self, store: Store, heard: Heard) -> None:
+    async def test_one_made_anew_under_its_name_is_another(self, store: Store, heard: Heard) -> None:
         store.put(SERVICES, service("a", version="5"))
         again = service("a", version="8")
         again["metadata"]["uid"] = "uid-again"
-        assert replace(store, SERVICES, [again], 9) == 1
+        assert await replace(store, SERVICES, [again], 9) == 1
         assert heard.losses == ["uid-a"]
 
     def test_what_comes_late_of_the_one_before_does_not_take_its_place(self, store: Store, heard: Heard) -> None:
@@ -266,20 +270,33 @@ class TestLists:
         assert not store.drop(SERVICES, "uid-a", "7")
         assert [isvc.uid for isvc in store.of(SERVICES)] == ["uid-again"]
 
-    def test_a_list_of_one_namespace_says_nothing_of_others(self, store: Store) -> None:
+    async def test_a_list_of_one_namespace_says_nothing_of_others(self, store: Store) -> None:
         store.put(SERVICES, service("a", version="5"))
-        assert replace(store, SERVICES, [], 9, "others") == 0
-        assert replace(store, SERVICES, [], 9, "models") == 1
+        assert await replace(store, SERVICES, [], 9, "others") == 0
+        assert await replace(store, SERVICES, [], 9, "models") == 1
 
-    def test_runtimes_are_replaced_by_their_kind(self, store: Store, heard: Heard) -> None:
+    async def test_runtimes_are_replaced_by_their_kind(self, store: Store, heard: Heard) -> None:
         store.put(CLUSTER_RUNTIMES, runtime("r"))
         store.put(RUNTIMES, runtime("r", "models"))
         store.put(SERVICES, service(runtime="r"))
         heard.changes.clear()
-        assert replace(store, RUNTIMES, [], 9) == 1
+        assert await replace(store, RUNTIMES, [], 9) == 1
         assert heard.changes == [("iris", "r")]
-        assert replace(store, CLUSTER_RUNTIMES, [runtime("r", version="2", protocolVersions=["v2"])], 9) == 1
-        assert replace(store, CLUSTER_RUNTIMES, [], 9) == 1
+        assert await replace(store, CLUSTER_RUNTIMES, [runtime("r", version="2", protocolVersions=["v2"])], 9) == 1
+        assert await replace(store, CLUSTER_RUNTIMES, [], 9) == 1
+
+
+async def test_many_that_a_list_lacks_go_in_portions_and_one_that_is_made_anew_meanwhile_stays() -> None:
+    store = Store(lambda _: None)
+    for number in range(2 * PORTION):
+        store.put(SERVICES, service(f"s{number}"))
+    last = f"s{2 * PORTION - 1}"
+    retaining = asyncio.create_task(replace(store, SERVICES, [], 9))
+    await asyncio.sleep(0)
+    assert store.count(SERVICES) == PORTION
+    store.put(SERVICES, service(last, "10"))
+    assert await retaining == 2 * PORTION - 1
+    assert [isvc.name for isvc in store.of(SERVICES)] == [last]
 
 
 def test_what_can_not_be_parsed_is_set_aside_and_said_once_for_each_of_its_versions(store: Store, heard: Heard) -> None:

@@ -10,12 +10,13 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from isvcwatch.telemetry.http import BindError, HttpServer, everywhere
+from isvcwatch.telemetry.http import AT_ONCE, BindError, HttpServer, everywhere
 from isvcwatch.telemetry.metrics import Metrics
 from isvcwatch.telemetry.vitals import Level, Sign, level
+from tests.unit.clock import SOON, until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 
 WELL = Sign("scheduler", "the scheduler has not ticked for 0 s")
@@ -71,6 +72,40 @@ async def test_metrics_are_in_prometheus_text_format() -> None:
     assert status == 200
     assert kind.startswith("text/plain; version=0.0.4")
     assert "# TYPE isvcwatch_targets gauge" in text
+
+
+class Large(Metrics):
+    """Metrics that no socket's buffers hold."""
+
+    def portions(self) -> Iterator[bytes]:
+        yield from [bytes(1 << 20)] * 32
+
+
+async def test_one_that_does_not_read_its_scrape_is_cut_off() -> None:
+    server = HttpServer(Large(list, dict), list, patience=0.1)
+    port = await server.start("127.0.0.1", 0)
+    try:
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            await until(lambda: server._answering == 1)
+            await until(lambda: server._answering == 0)
+            client.settimeout(SOON)
+            read = sum(map(len, iter(lambda: client.recv(1 << 20), b"")))
+        assert 0 < read < 32 << 20
+    finally:
+        await server.stop()
+
+
+async def test_more_scrapes_than_are_answered_at_once_are_turned_away() -> None:
+    server = HttpServer(Metrics(list, dict), list)
+    port = await server.start("127.0.0.1", 0)
+    server._answering = AT_ONCE
+    try:
+        assert (await asked(f"http://127.0.0.1:{port}/metrics"))[0] == 503
+        server._answering = AT_ONCE - 1
+        assert (await asked(f"http://127.0.0.1:{port}/metrics"))[0] == 200
+    finally:
+        await server.stop()
 
 
 async def test_nothing_else_is_served() -> None:

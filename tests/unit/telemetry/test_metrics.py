@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from isvcwatch.telemetry.metrics import EngineNumbers, Metrics, ModelSample
+from isvcwatch.telemetry.metrics import SLICE, EngineNumbers, Metrics, ModelSample
 from isvcwatch.version import __version__
 
 if TYPE_CHECKING:
@@ -36,6 +36,19 @@ def test_each_model_is_ready_or_not_or_unknown() -> None:
     assert samples["isvcwatch_model_ready", ("wine", "models", "ModelNotReady")] == 0
     assert samples["isvcwatch_model_unknown", ("cats", "models", "Unauthorized")] == 1
     assert ("isvcwatch_model_ready", ("cats", "models", "Unauthorized")) not in samples
+
+
+def test_the_portions_of_many_models_make_one_text_in_which_each_family_is_said_once() -> None:
+    statuses = ("True", "False", "Unknown")
+    models = [ModelSample("models", f"m{number}", statuses[number % 3], "Reason", 5, number % 2) for number in range(2 * SLICE + 1)]
+    fleet = Fleet(*models)
+    assert max(portion.count(b"\n") for portion in fleet.metrics._fleet.portions()) <= SLICE
+    samples = fleet.samples()
+    assert sum(name in {"isvcwatch_model_ready", "isvcwatch_model_unknown"} for name, _ in samples) == len(models)
+    assert sum(name == "isvcwatch_model_rounds_failed_total" for name, _ in samples) == SLICE
+    lines = fleet.metrics.exposition().decode().splitlines()
+    headers = [line for line in lines if line.startswith("# TYPE")]
+    assert len(headers) == len(set(headers))
 
 
 def test_a_series_goes_with_its_object() -> None:

@@ -17,7 +17,7 @@ from isvcwatch.core.reasons import EventReason
 from isvcwatch.core.step import Gone, Seen, Told
 from isvcwatch.kube import errors
 from isvcwatch.kube.budget import Budget
-from isvcwatch.kube.kinds import SERVICES, inputs
+from isvcwatch.kube.kinds import SERVICES, concerned, happened
 from isvcwatch.kube.queue import Queue
 from isvcwatch.kube.sinks.conditions import ConditionsSink
 from isvcwatch.kube.store import Store
@@ -129,8 +129,8 @@ async def writing(
     endings = FakeEndings(plan, ending)
 
     def changed(change: Change[Any]) -> None:
-        for uid, happened in inputs(store, change):
-            plan.hear(uid, happened)
+        for uid in concerned(store, change):
+            plan.hear(uid, happened(store, uid))
 
     store = Store(changed)
     sink = ConditionsSink(api.api, store, cast("EventsSink", recorded), plan, counts, cast("Endings", endings), budget)
