@@ -99,7 +99,7 @@ class Operator:
         metrics = self._engine.metrics
         self._store = Store(self._changed, self._engine.fleet.publish)
         self._feeding = Feeding(self._store, self._engine.fleet.feed)
-        ends = self._engine.fleet.namespace_ends
+        ends = self._feeding.namespace_ends
         self._events = EventsSink(api, metrics, budget=Budget(settings.write_rate, settings.write_burst), ends=ends)
         budget = Budget(settings.write_rate, settings.write_burst)
         conditions = ConditionsSink(api, self._store, self._events, self._engine.fleet, metrics, Endings(api, ends), budget)

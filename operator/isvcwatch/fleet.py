@@ -17,7 +17,7 @@ from isvcwatch.core.gate import NAMELESS, Gate, NamesGate, is_silence
 from isvcwatch.core.health import Finding
 from isvcwatch.core.paths import Path, Paths, is_answer, is_mute
 from isvcwatch.core.reasons import CUT, Reason
-from isvcwatch.core.step import AskAnew, AskReplicas, NamespaceEnds, Probe, Rest, RoundEnded, Say, State, Surveyed, decision, step
+from isvcwatch.core.step import AskAnew, AskReplicas, Probe, Rest, RoundEnded, Say, State, Surveyed, decision, step
 from isvcwatch.core.targets import Misconfigured, Skipped, Target
 
 if TYPE_CHECKING:
@@ -128,11 +128,6 @@ class Fleet:
         self._remember(uid, before, after)
         for effect in effects:
             self._carry_out(uid, effect)
-
-    def namespace_ends(self, namespace: str) -> None:
-        """Leave all services of a namespace alone, since it is being deleted."""
-        for uid in [uid for uid, state in self._states.items() if state.isvc.namespace == namespace]:
-            self.feed(uid, NamespaceEnds())
 
     def plan(self, uid: str) -> tuple[InferenceService, Decision] | None:
         """The conditions to write and the Event to record for a service as it now stands; None if there are none."""

@@ -16,7 +16,7 @@ from isvcwatch.core.health import Finding, Round
 from isvcwatch.core.objects import ComponentSpec, DeploymentMode, Replica
 from isvcwatch.core.paths import HELD
 from isvcwatch.core.reasons import EventReason, Reason
-from isvcwatch.core.step import Gone, RoundEnded, Rules, Seen, Surveyed, Told
+from isvcwatch.core.step import Gone, NamespaceEnds, RoundEnded, Rules, Seen, Surveyed, Told
 from isvcwatch.core.targets import Misconfigured, Skipped, Target
 from isvcwatch.fleet import Fleet
 from isvcwatch.telemetry.edges import log_edge
@@ -736,7 +736,8 @@ class TestTheWayThere:
         there = Neighbours("shop-a", "shop-b", "bank-a")
         there.find(ALL_REFUSED, "shop-a")
         assert there.fleet.plan("shop-a") is not None
-        there.fleet.namespace_ends("shop")
+        for uid in ("shop-a", "shop-b"):
+            there.fleet.feed(uid, NamespaceEnds())
         assert there.fleet.plan("shop-a") is None
         assert set(there.schedule.targets) == {"bank-a"}
         there.fleet.feed("shop-a", Seen(isvc(uid="shop-a", namespace="shop", name="shop-a", resource_version="101")))

@@ -6,10 +6,11 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from isvcwatch.core.step import NamespaceEnds
 from isvcwatch.kube.kinds import SERVICES, concerned, happened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from isvcwatch.core.step import Gone, Seen
     from isvcwatch.kube.store import Change, Store
@@ -33,11 +34,13 @@ class Feeding:
         clock: the time in seconds, which goes on while the loop is busy.
     """
 
-    def __init__(self, store: Store, feed: Callable[[str, Seen | Gone], None], clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self, store: Store, feed: Callable[[str, Seen | Gone | NamespaceEnds], None], clock: Callable[[], float] = time.perf_counter
+    ) -> None:
         self._store = store
         self._feed = feed
         self._clock = clock
-        self._waiting: dict[str, None] = {}
+        self._waiting: dict[str, NamespaceEnds | None] = {}
         self._until: float | None = None
 
     def __len__(self) -> int:
@@ -47,13 +50,21 @@ class Feeding:
     def take(self, change: Change[Any]) -> None:
         """Take in a change, which the store has taken in already."""
         if change.kind is SERVICES:
-            self._waiting.pop(change.uid, None)
+            ends = self._waiting.pop(change.uid, None)
             self._feed(change.uid, happened(self._store, change.uid))
+            if ends and not change.gone:
+                self._waiting[change.uid] = ends
             return
+        self._wait(concerned(self._store, change))
+
+    def namespace_ends(self, namespace: str) -> None:
+        """Have all services of a namespace left alone, since it is being deleted."""
+        self._wait([isvc.uid for isvc in self._store.of(SERVICES) if isvc.namespace == namespace], NamespaceEnds())
+
+    def _wait(self, uids: Iterable[str], ends: NamespaceEnds | None = None) -> None:
         until = self._begin_turn() if self._until is None else self._until
-        for uid in concerned(self._store, change):
-            self._waiting.pop(uid, None)
-            self._waiting[uid] = None
+        for uid in uids:
+            self._waiting[uid] = self._waiting.pop(uid, None) or ends
         self._feed_until(until)
 
     def _begin_turn(self) -> float:
@@ -69,5 +80,5 @@ class Feeding:
 
     def _feed_until(self, until: float) -> None:
         while self._waiting and self._clock() < until:
-            uid, _ = self._waiting.popitem()
-            self._feed(uid, happened(self._store, uid))
+            uid, ends = self._waiting.popitem()
+            self._feed(uid, ends or happened(self._store, uid))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from isvcwatch.core.step import Gone, Seen
+from isvcwatch.core.step import Gone, NamespaceEnds, Seen
 from isvcwatch.kube.feeding import BOUND, Feeding
 from isvcwatch.kube.kinds import CLUSTER_RUNTIMES, RUNTIMES, SERVICES, SLICES
 from isvcwatch.kube.store import Change, Store
@@ -44,7 +44,7 @@ class Fed:
 
     def __init__(self, services: int) -> None:
         self.now = 0.0
-        self.told: list[tuple[str, Seen | Gone]] = []
+        self.told: list[tuple[str, Seen | Gone | NamespaceEnds]] = []
         self.store = Store(self._changed)
         self.feeding = Feeding(self.store, self._feed, lambda: self.now)
         for number in range(services):
@@ -55,7 +55,7 @@ class Fed:
     def _changed(self, change: Change[Any]) -> None:
         self.feeding.take(change)
 
-    def _feed(self, uid: str, happened: Seen | Gone) -> None:
+    def _feed(self, uid: str, happened: Seen | Gone | NamespaceEnds) -> None:
         self.now += EACH
         self.told.append((uid, happened))
 
@@ -184,3 +184,27 @@ async def test_a_runtime_of_one_namespace_concerns_no_other() -> None:
     assert fed.protocols("s0") == [("v2",)]
     fed.store.drop(RUNTIMES, "r/models")
     assert fed.protocols("s0") == [("v2",), None]
+
+
+async def test_all_services_of_a_namespace_that_ends_are_left_alone_in_turns() -> None:
+    fed = Fed(10_000)
+    fed.feeding.namespace_ends("others")
+    assert fed.told == []
+    fed.feeding.namespace_ends("models")
+    assert len(fed.told) <= AT_ONCE + 1
+    assert max(await fed.settle()) <= BOUND + EACH
+    assert fed.told == [(uid, NamespaceEnds()) for uid in fed.uids]
+    assert len(set(fed.uids)) == 10_000
+
+
+async def test_that_its_namespace_ends_is_lost_by_no_change_but_its_own_deletion() -> None:
+    fed = Fed(2 * AT_ONCE)
+    fed.feeding.namespace_ends("models")
+    waiting = sorted({f"s{number}" for number in range(2 * AT_ONCE)} - set(fed.uids))
+    fed.store.put(SERVICES, service(waiting[0], 2, "other"))
+    fed.store.drop(SERVICES, waiting[1])
+    fed.store.put(CLUSTER_RUNTIMES, runtime("v2", 1))
+    await fed.settle()
+    assert {uid: told for uid, told in fed.told if uid == waiting[0]} == {waiting[0]: NamespaceEnds()}
+    assert [told for uid, told in fed.told if uid == waiting[1]] == [Gone()]
+    assert [told for uid, told in fed.told if uid == waiting[2]] == [NamespaceEnds()]

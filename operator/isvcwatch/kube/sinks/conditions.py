@@ -204,7 +204,7 @@ class ConditionsSink:
             await self._read(planned[0])
             planned = self._planner.plan(uid)
         if planned is not None and _accuses(planned[1]) and await self._endings.look(planned[0].namespace):
-            planned = self._planner.plan(uid)
+            return None
         return planned
 
     async def _read(self, isvc: InferenceService) -> None:
