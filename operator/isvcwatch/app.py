@@ -112,7 +112,7 @@ class Operator:
             "lookups": Vigil(Lookups(), lambda found: fleet.names_checked(found=found), must_succeed=in_a_pod()),
         }
         self._preflight = Preflight(api, self._store, settings.namespaces)
-        self._servers = ApiServers(api, addresses.deny)
+        self._servers = ApiServers(api, addresses.deny, lists=not settings.namespaces)
         self._resync = Resync(api, self._store, settings.namespaces, metrics, settings.resync)
         self._watch = Watch(connection, self._store, settings.namespaces, metrics, api.discovers, self._resync.soon)
         metrics.watch_health(lambda: level(self._signs()))

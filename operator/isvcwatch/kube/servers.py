@@ -33,10 +33,12 @@ class ApiServers:
     Args:
         api: asks one of them.
         found: takes the addresses.
+        lists: whether the slices of the API servers' own Service may be listed, for which the role of one namespace is no use.
     """
 
-    def __init__(self, api: Api, found: Callable[[Iterable[IPv4Address | IPv6Address]], None]) -> None:
+    def __init__(self, api: Api, found: Callable[[Iterable[IPv4Address | IPv6Address]], None], *, lists: bool = True) -> None:
         self._api = api
+        self._asks = (self._told, self._listed) if lists else (self._told,)
         self._found = found
         self._are_known = False
 
@@ -47,8 +49,8 @@ class ApiServers:
             await self.look()
 
     async def look(self) -> None:
-        """Ask the API server for the address that it tells its clients, and for those of all, if it may be asked for slices."""
-        for ask in (self._told, self._listed):
+        """Ask the API server for the address that it tells its clients, and for those of all."""
+        for ask in self._asks:
             with contextlib.suppress(errors.KubeError):  # what is known already stays refused
                 self._found(list(_addresses(await ask())))
                 self._are_known = True

@@ -36,7 +36,7 @@ async def main(urls: Sequence[str], turns: list[str]) -> None:
     running = asyncio.ensure_future(engine.run())
     for number, url in enumerate(urls):
         isvc = InferenceService(
-            f"uid-{number}", "models", f"iris-{number}", "1", mode=DeploymentMode.STANDARD, address_url=url, annotations=NAMED
+            f"uid-{number}", f"models-{number}", f"iris-{number}", "1", mode=DeploymentMode.STANDARD, address_url=url, annotations=NAMED
         )
         engine.fleet.feed(isvc.uid, Seen(isvc))
     asked = asyncio.StreamReader()

@@ -40,16 +40,17 @@ def test_a_model_of_another_name_is_found_by_the_servers_own_list(
     cluster.create_isvc(kserve.isvc("named-otherwise", namespace, models), kserve.ready("named-otherwise", namespace, server.base_url))
     operator = start_operator()
     condition = wait_for(cluster, namespace, "named-otherwise", "True")
-    assert all(f"`{model}`" in condition["message"] for model in server.models)
+    # Its host is on loopback, which only a setting allows: what it lists is used, and quoted nowhere.
+    assert f"asked by the server's own list of {len(server.models)}" in condition["message"]
     for model in server.models:
         server.make_unready(model)
     assert wait_for(cluster, namespace, "named-otherwise", "False")["reason"] == "ModelNotReady"
     for model in server.models:
         server.make_ready(model)
     wait_for(cluster, namespace, "named-otherwise", "True")
-    looked = operator.said("looked_closer")
-    assert looked
-    assert sorted(looked[0]["models"]) == sorted(server.models)
+    assert operator.said("looked_closer")
+    said = operator.log.read_text() + str(our_conditions(cluster, namespace, "named-otherwise"))
+    assert not any(model in said for model in server.models)
 
 
 def test_a_protocol_that_the_server_does_not_speak_is_found_out(
@@ -92,7 +93,7 @@ def test_bentoml_is_known_by_its_own_words(
     start_operator()
     assert "asked as BentoML" in wait_for(cluster, namespace, "iris", "True")["message"]
     bentoml_server.make_unready()
-    assert "__is_ready__" in wait_for(cluster, namespace, "iris", "False")["message"]
+    assert "readyz answered 503" in wait_for(cluster, namespace, "iris", "False")["message"]
 
 
 def test_ray_serves_proxy_answers_for_its_replicas_so_that_nothing_is_proved(

@@ -145,9 +145,13 @@ def test_one_of_those_whose_pods_crash_is_an_outage(served: Served) -> None:
 
 
 @pytest.mark.usefixtures("served")
-def test_it_watches_the_slices_of_kserves_services_alone(control_plane: ControlPlane) -> None:
+def test_it_reads_the_slices_of_kserves_services_and_of_the_api_servers_alone(control_plane: ControlPlane) -> None:
     asked = [entry for entry in control_plane.audit(user=ACCOUNT) if entry.resource == "endpointslices"]
     assert {entry.verb for entry in asked} == {"list", "watch"}
     ours = [entry for entry in asked if "timeoutSeconds=1&" not in f"{entry.request_uri}&"]
     assert ours
-    assert all("labelSelector=serving.kserve.io/inferenceservice" in unquote(entry.request_uri) for entry in ours)
+    of_servers = [entry for entry in ours if "labelSelector=kubernetes.io/service-name=kubernetes" in unquote(entry.request_uri)]
+    assert {(entry.verb, entry.namespace) for entry in of_servers} <= {("list", "default")}  # none with the role of one namespace
+    others = [unquote(entry.request_uri) for entry in ours if entry not in of_servers]
+    assert others
+    assert all("labelSelector=serving.kserve.io/inferenceservice" in uri for uri in others)

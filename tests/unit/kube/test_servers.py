@@ -21,7 +21,7 @@ pytestmark = pytest.mark.looptime
 class Telling:
     """An API server that tells, or refuses to."""
 
-    def __init__(self, told: list[str] | errors.KubeError, listed: dict[str, Any] | errors.KubeError) -> None:
+    def __init__(self, told: list[str] | errors.KubeError, listed: dict[str, Any] | Exception) -> None:
         self.told = told
         self.listed = listed
         self.looks = 0
@@ -55,6 +55,12 @@ async def test_what_is_told_is_taken_and_what_is_not_changes_nothing(told: Any, 
     denied: list[Any] = []
     await ApiServers(cast("Api", Telling(told, listed)), denied.extend).look()
     assert denied == [ip_address(text) for text in found]
+
+
+async def test_with_the_role_of_one_namespace_nothing_is_listed() -> None:
+    denied: list[Any] = []
+    await ApiServers(cast("Api", Telling(["10.0.0.1:443"], AssertionError())), denied.extend, lists=False).look()
+    assert denied == [ip_address("10.0.0.1")]
 
 
 @pytest.mark.parametrize(("told", "again"), [(["10.0.0.1:443"], PERIOD), (errors.UnavailableError("down"), RETRY)])

@@ -36,7 +36,8 @@ CONFLICT_REST: Final = (0.02, 0.2)
 AT_ONCE: Final = 3
 """Conflicts in a row after which an object is still tried again that soon; after more, the rests get longer and longer."""
 FIGHT: Final = 8
-"""Conflicts in a row, or repetitions of the same write, at which a warning is logged once that others write our conditions too."""
+REPEATED: Final = 5
+"""Conflicts in a row, and repetitions of the same write, at which a warning is logged once that others write our conditions too."""
 REMEMBERED: Final = 4096
 """Objects of which the latest write is remembered; the least recent is forgotten first."""
 ASIDE: Final = 60.0
@@ -179,7 +180,7 @@ class ConditionsSink:
         self._said[isvc.uid] = said, times
         if len(self._said) > REMEMBERED:
             self._said.popitem(last=False)
-        if times == FIGHT:
+        if times == REPEATED:
             self._say_fight(isvc)
 
     @staticmethod
