@@ -143,7 +143,7 @@ def _check(parsed: argparse.Namespace) -> int:
 
 
 def _explain(parsed: argparse.Namespace) -> int:
-    chosen = _settings(settings.EXPLAIN_OPTIONS, parsed, os.environ)
+    _settings(settings.EXPLAIN_OPTIONS, parsed, os.environ)  # each that can't be used is named before anything is asked
     if parsed.service is None and not parsed.filename:
         raise UsageError("usage: isvcwatch explain NAMESPACE/NAME, or isvcwatch explain -f FILE")
     namespace, slash, name = (parsed.service or "").partition("/")
@@ -157,13 +157,14 @@ def _explain(parsed: argparse.Namespace) -> int:
         from isvcwatch.kube.errors import KubeError  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise UsageError(f"{RUN_NEEDS} ({error})") from error
+    given = explain.Given(vars(parsed), os.environ)
     asking = explain.Asking(anywhere=parsed.anywhere) if parsed.ask else None
     try:
         if parsed.filename:
-            said = asyncio.run(explain.of_files(chosen, parsed.filename, asking))
+            said = asyncio.run(explain.of_files(given, parsed.filename, asking))
         else:
-            said = asyncio.run(explain.explain(chosen, namespace, name, asking))
+            said = asyncio.run(explain.explain(given, namespace, name, asking))
     except (KubeError, explain.FileError) as error:
         raise UsageError(str(error)) from error
-    print(said, explain.by_settings(settings.origins(settings.EXPLAIN_OPTIONS, vars(parsed), os.environ)), sep="\n\n")
+    print(said)
     return 0

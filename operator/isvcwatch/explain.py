@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
+from isvcwatch import settings
 from isvcwatch.client.tls import trusting
 from isvcwatch.client.transport import Transport
 from isvcwatch.core.backing import backings
@@ -23,6 +24,7 @@ from isvcwatch.engine import LOOKUP_SHARE
 from isvcwatch.kube import errors, parse
 from isvcwatch.kube.api import Api
 from isvcwatch.kube.connection import connect
+from isvcwatch.kube.deployed import deployed
 from isvcwatch.kube.resources import CLUSTER_SERVING_RUNTIMES, ENDPOINT_SLICES, INFERENCE_SERVICES, SERVING_RUNTIMES
 from isvcwatch.kube.servers import ApiServers
 from isvcwatch.probing.addresses import AddressPolicy
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from isvcwatch.core.backing import Backing
     from isvcwatch.core.health import Round
     from isvcwatch.core.objects import InferenceService, Runtime
+    from isvcwatch.kube.deployed import Deployed
     from isvcwatch.probing.addresses import Address
     from isvcwatch.settings import Settings
 
@@ -74,19 +77,21 @@ class Asking:
     denied: tuple[Address, ...] = ()
 
 
-async def explain(settings: Settings, namespace: str, name: str, asking: Asking | None = None) -> str:
-    """Describe to people what is derived for a service.
+async def explain(given: Given, namespace: str, name: str, asking: Asking | None = None) -> str:
+    """Describe to people what is derived for a service, by the settings of the operator that runs, where it can be found.
 
     Args:
-        settings: which cluster, and the policy.
+        given: which cluster, and the policy.
         namespace: the service's namespace.
         name: its name.
         asking: how to ask its servers as well; None to leave them alone.
 
     Raises:
         KubeError: the service can't be read.
+        SettingsError: some settings can't be used.
     """
-    connection = await connect(settings.kubeconfig, settings.context)
+    own, _ = given.settled(None)
+    connection = await connect(own.kubeconfig, own.context)
     try:
         api = Api(connection)
         isvc = parse.inference_service(await api.get(INFERENCE_SERVICES, namespace, name))
@@ -96,22 +101,28 @@ async def explain(settings: Settings, namespace: str, name: str, asking: Asking 
             denied = set(connection.server_addresses())
             await ApiServers(api, denied.update).look()
             asking = replace(asking, denied=tuple(denied))
+        found = await deployed(api)
     finally:
         await connection.close()
-    return await _explained(settings, isvc, runtime, note, asking, behind)
+    try:
+        followed, words = given.settled(found)
+    except settings.SettingsError:  # the operator's own: it is of another version
+        followed, words = given.settled(None)
+    return f"{await _explained(followed, isvc, runtime, note, asking, behind)}\n\n{words}"
 
 
-async def of_files(settings: Settings, names: Sequence[str], asking: Asking | None = None) -> str:
+async def of_files(given: Given, names: Sequence[str], asking: Asking | None = None) -> str:
     """Describe to people what is derived for the services in YAML files, without a cluster.
 
     Args:
-        settings: the policy.
+        given: the policy.
         names: paths; `-` for standard input. Runtimes may stand in any of them.
         asking: how to ask the servers as well; None to leave them alone.
 
     Raises:
         FileError: a file can't be read, or no InferenceService is in any.
     """
+    followed, words = given.settled(None)
     objects = [found for name in names for found in _objects(name)]
     runtimes = {key: parse.runtime(found) for found in objects if _kind(found) in RUNTIMES for key in (_key(found),)}
     services = [found for found in objects if _kind(found) == "InferenceService"]
@@ -121,18 +132,63 @@ async def of_files(settings: Settings, names: Sequence[str], asking: Asking | No
     for raw in services:
         isvc, notes = _as_deployed(parse.inference_service(_placed(raw)))
         runtime, note = _chosen(isvc, runtimes)
-        parts.append(await _explained(settings, isvc, runtime, (*notes, *note), asking))
-    return "\n\n\n".join(parts)
+        parts.append(await _explained(followed, isvc, runtime, (*notes, *note), asking))
+    return "\n\n\n".join(parts) + f"\n\n{words}"
 
 
-def by_settings(set_by: Sequence[str]) -> str:
-    """The sentence about the settings that the explanation follows, which are this command's own.
+def by_settings(set_by: Sequence[str], of_operator: Sequence[str] = (), where: str = "") -> str:
+    """The sentence about the settings that the explanation follows: the running operator's, but for those that this command was given.
 
     Args:
-        set_by: what was set, and whence, as `settings.origins` tells.
+        set_by: what was set for this command, and whence, as `settings.origins` tells.
+        of_operator: likewise for the operator that runs.
+        where: its Deployment; empty if none was found.
     """
+    if where:
+        theirs = f"{', '.join(of_operator)}, and the defaults" if of_operator else "the defaults"
+        own = f" This command's own come first: {', '.join(set_by)}." if set_by else ""
+        return f"By the settings of the operator {where}: {theirs}.{own}"
     whence = f"{', '.join(set_by)}, and the defaults" if set_by else "the defaults, since no flag or variable is set"
     return f"By this command's own settings: {whence}. Those of an operator that runs elsewhere may differ."
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What this command was given.
+
+    Attributes:
+        flags: by option key.
+        environment: the process's.
+    """
+
+    flags: Mapping[str, Sequence[str]]
+    environment: Mapping[str, str]
+
+    def settled(self, found: Deployed | None) -> tuple[Settings, str]:
+        """The settings to follow, and the sentence about them.
+
+        Raises:
+            SettingsError: some can't be used.
+        """
+        own = settings.origins(settings.EXPLAIN_OPTIONS, self.flags, self.environment)
+        if found is None:
+            return settings.read(settings.EXPLAIN_OPTIONS, self.flags, self.environment), by_settings(own)
+        theirs = settings.flags_in(found.arguments, settings.OPERATORS_OPTIONS)
+        variables = {option.variable: found.environment.get(option.variable, "") for option in settings.OPERATORS_OPTIONS}
+        flags = {option.key: self._of(option, theirs) for option in settings.EXPLAIN_OPTIONS}
+        merged = settings.read(settings.EXPLAIN_OPTIONS, flags, {**variables, **_set(self.environment)})
+        return merged, by_settings(own, settings.origins(settings.OPERATORS_OPTIONS, theirs, variables), found.where)
+
+    def _of(self, option: settings.Option, theirs: Mapping[str, Sequence[str]]) -> Sequence[str]:
+        """What an option is given: this command's flag, else its variable, else the operator's flag."""
+        if own := self.flags.get(option.key):
+            return own
+        return () if self.environment.get(option.variable, "").strip() else theirs.get(option.key, ())
+
+
+def _set(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that are not empty."""
+    return {name: value for name, value in environment.items() if value.strip()}
 
 
 def _no_service(objects: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
@@ -155,17 +211,17 @@ def _with_article(kind: str) -> str:
 
 
 async def _explained(
-    settings: Settings,
+    followed: Settings,
     isvc: InferenceService,
     runtime: Runtime | None,
     notes: Sequence[str],
     asking: Asking | None,
     behind: Sequence[Backing] = (),
 ) -> str:
-    derivation = derive(isvc, runtime, settings.policy, behind)
+    derivation = derive(isvc, runtime, followed.policy, behind)
     parts = [describe(isvc, derivation), *(f"Note: {note}." for note in notes)]
     if asking and isinstance(derivation.outcome, Target):
-        parts.append(await _asked(derivation.outcome, settings, asking))
+        parts.append(await _asked(derivation.outcome, followed, asking))
     return "\n\n".join(parts)
 
 
@@ -191,10 +247,10 @@ def describe(isvc: InferenceService, derivation: Derivation) -> str:
     return f"{head}\n\n{table(('FIELD', 'VALUE', '', 'FROM'), rows)}"
 
 
-async def _asked(target: Target, settings: Settings, asking: Asking) -> str:
+async def _asked(target: Target, followed: Settings, asking: Asking) -> str:
     """Probe the target for one round, as the operator does, and describe which requests were sent and what was found."""
-    addresses = AddressPolicy(settings.allow_cidrs, asking.denied, anywhere=asking.anywhere)
-    trust = functools.partial(trusting, settings.ca_bundles)
+    addresses = AddressPolicy(followed.allow_cidrs, asking.denied, anywhere=asking.anywhere)
+    trust = functools.partial(trusting, followed.ca_bundles)
     transport = _Listening(
         guard=addresses.objection,
         host_guard=addresses.host_objection,

@@ -235,6 +235,8 @@ POLICY_OPTIONS: Final = (
     ),
 )
 EXPLAIN_OPTIONS: Final = (*CLUSTER_OPTIONS, *POLICY_OPTIONS, ALLOW_CIDR, CA_BUNDLE)
+OPERATORS_OPTIONS: Final = (*POLICY_OPTIONS, ALLOW_CIDR)
+"""Those of `explain` that are the running operator's where it can be found; files of its pod are not here."""
 RUN_OPTIONS: Final = (
     *CLUSTER_OPTIONS,
     Option("namespace", "NAME", "namespace to watch; may be repeated; all where none is named", namespace, many=True),
@@ -279,6 +281,18 @@ def read(options: Sequence[Option], flags: Mapping[str, Sequence[str]], environm
     if problems:
         raise SettingsError(problems)
     return _settings(values)
+
+
+def flags_in(arguments: Sequence[str], options: Sequence[Option]) -> dict[str, list[str]]:
+    """What a command line gives, by option key, as `--flag VALUE` or `--flag=VALUE`; anything else in it is passed over."""
+    keys = {f"--{option.flag}": option.key for option in options}
+    given: dict[str, list[str]] = {}
+    left = iter(arguments)
+    for argument in left:
+        flag, assigned, value = argument.partition("=")
+        if flag in keys:
+            given.setdefault(keys[flag], []).append(value if assigned else next(left, ""))
+    return given
 
 
 def origins(options: Sequence[Option], flags: Mapping[str, Sequence[str]], environment: Mapping[str, str]) -> tuple[str, ...]:

@@ -494,6 +494,33 @@ class TestExplain:
         assert "--allow-cidr CIDR allows a range" in said
         assert "--anywhere lets this command alone connect" in said
 
+    @pytest.mark.parametrize(
+        ("options", "period", "words"),
+        [
+            ([], "5", "By the settings of the operator ops/isvcwatch: --period=5, ISVCWATCH_TIMEOUT=1, and the defaults."),
+            (["--period=7"], "7", "This command's own come first: --kubeconfig="),
+        ],
+    )
+    def test_it_follows_the_settings_of_the_operator_that_runs(
+        self, tmp_path: Path, capsys: Out, options: list[str], period: str, words: str
+    ) -> None:
+        container = {
+            "args": ["run", "--period", "5", "--http-bind=:80", "--ca-bundle=/not/here"],
+            "env": [{"name": "ISVCWATCH_TIMEOUT", "value": "1"}, {"name": "POD_NAME", "valueFrom": {}}],
+        }
+        found = {"metadata": {"namespace": "ops", "name": "isvcwatch"}, "spec": {"template": {"spec": {"containers": [container]}}}}
+        with in_background(api_server((200, self.SERVICE), (200, {"items": [self.RUNTIME]}), (403, {}), (200, {"items": [found]}))) as url:
+            assert run("explain", "models/iris", *options, "--kubeconfig", kubeconfig(tmp_path, url)) == 0
+        said = capsys.readouterr().out
+        assert f"models/iris is probed every {period} s." in said
+        assert words in said
+
+    @pytest.mark.parametrize("items", [[], [{}, {}], [{"spec": 3}], ["x"]])
+    def test_where_none_can_be_found_it_follows_its_own(self, tmp_path: Path, capsys: Out, items: list[object]) -> None:
+        with in_background(api_server((200, self.SERVICE), (200, {"items": [self.RUNTIME]}), (403, {}), (200, {"items": items}))) as url:
+            assert run("explain", "models/iris", "--kubeconfig", kubeconfig(tmp_path, url)) == 0
+        assert "By this command's own settings" in capsys.readouterr().out
+
     def test_nor_to_an_api_server(self, tmp_path: Path, capsys: Out, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ISVCWATCH_ALLOW_CIDR", "10.0.0.0/8")
         metadata = {**self.SERVICE["metadata"], "annotations": {"isvcwatch.dev/url": "http://10.9.9.9:6443"}}

@@ -42,4 +42,5 @@ SERVING_RUNTIMES: Final = Resource("serving.kserve.io", "v1alpha1", "servingrunt
 CLUSTER_SERVING_RUNTIMES: Final = Resource("serving.kserve.io", "v1alpha1", "clusterservingruntimes", namespaced=False)
 ENDPOINT_SLICES: Final = Resource("discovery.k8s.io", "v1", "endpointslices")
 NAMESPACES: Final = Resource("", "v1", "namespaces", namespaced=False)
+DEPLOYMENTS: Final = Resource("apps", "v1", "deployments")
 EVENTS: Final = Resource("", "v1", "events")
