@@ -18,6 +18,7 @@ from bench.figures.hostile import hostile
 from bench.figures.large import large
 from bench.figures.operator import operator
 from bench.figures.probe import probe
+from bench.figures.stalls import stalls
 from bench.figures.tls import tls
 from bench.figures.verdicts import killed, verdicts
 from bench.fleet.fleet import Fleet, open_files
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
 SERVERS = 50_000
-NAMES = "contest, probe, tls, connections, client, growth, hanging, large, verdicts, killed, hostile, operator"
+NAMES = "contest, probe, tls, connections, client, growth, hanging, large, verdicts, killed, stalls, hostile, operator"
 
 
 def questions(run: Run, only: Collection[str] = ()) -> dict[str, Callable[[], None]]:
@@ -55,6 +56,7 @@ def questions(run: Run, only: Collection[str] = ()) -> dict[str, Callable[[], No
         "large": partial(large, run),
         "verdicts": partial(verdicts, run),
         "killed": partial(killed, run),
+        "stalls": partial(stalls, run),
         "hostile": partial(hostile, run),
         "operator": partial(operator, run),
     }

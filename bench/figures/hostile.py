@@ -33,7 +33,7 @@ from rig.dns import Mood, NameServer
 from rig.process import Child, free_port, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from bench.run import Run
     from rig.kserve_status import Manifest
@@ -111,10 +111,8 @@ def _seen(run: Run, *, beside: bool) -> Seen:
         cluster.apply_crds()
         config = plane.kubeconfig_for(install_account(cluster))
         port = free_port()
-        log = directory / "crowd.log"
-        crowd = Child([sys.executable, "-m", "bench.fleet.crowd", str(port)], log, {"PYTHONPATH": f"{ROOT}:{ROOT / 'operator'}"})
-        stack.callback(crowd.stop)
-        crowd.wait_ready(lambda: "ready" in log.read_text(), 30)
+        for name, hosts in (("good", GOOD), ("hostile", HOSTILE)):  # apart, so that the ones don't delay the others' answers
+            _crowd(stack, directory / f"{name}.log", port, hosts)
         for name in (*(f"bench-{number}" for number in range(NAMESPACES)), NAMESPACE):
             cluster.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
         say(f"creating {EACH:,} good services{f' and {EACH:,} hostile ones' if beside else ''}")
@@ -138,6 +136,13 @@ def _seen(run: Run, *, beside: bool) -> Seen:
         written = [entry for entry in plane.audit(since, ACCOUNT) if entry.is_write and entry.resource == "inferenceservices"]
         others = sum(entry.namespace == NAMESPACE for entry in written)
         return Seen(lateness, failed, recovered, len(written) - others, others)
+
+
+def _crowd(stack: ExitStack, log: Path, port: int, hosts: Sequence[str]) -> None:
+    command = [sys.executable, "-m", "bench.fleet.crowd", str(port), *hosts]
+    crowd = Child(command, log, {"PYTHONPATH": f"{ROOT}:{ROOT / 'operator'}"})
+    stack.callback(crowd.stop)
+    crowd.wait_ready(lambda: "ready" in log.read_text(), 30)
 
 
 def _good(port: int) -> Iterator[tuple[Manifest, Manifest]]:

@@ -1,4 +1,4 @@
-"""`python -m bench.fleet.crowd PORT`: good models that are told to fail and to be well again, and hostile ones, on loopback addresses.
+"""`python -m bench.fleet.crowd PORT HOST…`: good models, which are told to fail and to be well again, and hostile ones, on loopback.
 
 A model is known by the first parts of its path: `/good/7/…` or `/hostile/7/…`, whose way of being hostile its number gives. Which good
 ones fail is said by `/control/fail/…`; `/control/arrivals` tells when each was asked, in seconds of the machine's monotonic clock.
@@ -55,7 +55,7 @@ class Crowd:
                 if kind == "good":
                     writer.write(self._good(int(which), rest))
                 elif kind == "hostile":
-                    await self._hostile(WAYS[int(which) % len(WAYS)], writer)
+                    await self._hostile(WAYS[int(which) % len(WAYS)], reader, writer)
                 else:
                     writer.write(self._told(which, rest))
                 await writer.drain()
@@ -69,10 +69,10 @@ class Crowd:
             return _answer({"name": f"model-{number}", "ready": True})
         return _answer({"live": True, "ready": True})
 
-    async def _hostile(self, way: str, writer: asyncio.StreamWriter) -> None:
+    async def _hostile(self, way: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         match way:
             case "hanging":
-                await asyncio.sleep(3600)
+                await reader.read()  # until the asker gives up
             case "resetting":
                 peer: socket.socket = writer.get_extra_info("socket")
                 peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -102,13 +102,13 @@ def _answer(what: object, status: str = "200 OK") -> bytes:
     return f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
-async def _main(port: int) -> None:
+async def _main(port: int, hosts: list[str]) -> None:
     crowd = Crowd()
-    for host in (*GOOD, *HOSTILE):
+    for host in hosts:
         await asyncio.start_server(crowd.serve, host, port, backlog=1024)
     print("ready", flush=True)
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(int(sys.argv[1])))
+    asyncio.run(_main(int(sys.argv[1]), sys.argv[2:]))
