@@ -72,7 +72,7 @@ class Queue:
         self._due: dict[str, Place] = {}
         self._shares = shares
         self._in_a_row = 0
-        self._taken: dict[str, str] = {}
+        self._taken: set[str] = set()
         self._resting: dict[str, asyncio.TimerHandle] = {}
         self._asked: set[str] = set()
         self._moved = -math.inf
@@ -113,13 +113,12 @@ class Queue:
     async def _work(self) -> None:
         while True:
             uid, namespace = await self._next()
-            self._taken[uid] = namespace
+            self._taken.add(uid)
             self._move()
-            turn = Turn()
             try:
                 turn = await self._take(uid)
             finally:
-                del self._taken[uid]
+                self._taken.discard(uid)
                 self._move()
             if turn.wrote and self._shares is not None:
                 self._shares.use(namespace, asyncio.get_running_loop().time())
