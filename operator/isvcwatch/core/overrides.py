@@ -136,8 +136,7 @@ def read(annotations: Mapping[str, str], defaults: ProbePolicy) -> Overrides:
 def _within_period(policy: ProbePolicy, ours: Mapping[str, str]) -> ProbePolicy:
     """The policy of a tenant, whose timeout may be no longer than the period, so that rounds don't pile up."""
     if TIMEOUT in ours and policy.timeout > policy.period:
-        most = f"write at most the period, which is {policy.period:g} s"
-        raise WrongValueError(f"annotation {TIMEOUT}: {ours[TIMEOUT][:64]!r} can't be used: {most}")
+        raise _refusal(TIMEOUT, ours[TIMEOUT], f"write at most the period, which is {policy.period:g} s")
     return replace(policy, timeout=min(policy.timeout, policy.period)) if ours.keys() & POLICY.keys() else policy
 
 
@@ -145,7 +144,11 @@ def _checked(name: str, value: str, check: Callable[[str], T]) -> T:
     try:
         return check(value)
     except WrongValueError as error:
-        raise WrongValueError(f"annotation {name}: {shown(value)[:64]!r} can't be used: {error}") from error
+        raise _refusal(name, value, str(error)) from error
+
+
+def _refusal(name: str, value: str, advice: str) -> WrongValueError:
+    return WrongValueError(f"annotation {name}: {shown(value)[:64]!r} can't be used: {advice}")
 
 
 def shown(url: str) -> str:

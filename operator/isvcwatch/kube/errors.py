@@ -29,7 +29,13 @@ if TYPE_CHECKING:
 
 
 class KubeError(Exception):
-    """A call to the API server has failed; the error's text is one line for people."""
+    """A call to the API server has failed; the error's text is one line for people.
+
+    Attributes:
+        retry_after: seconds that the server asked to wait; 0 if it asked for none.
+    """
+
+    retry_after = 0.0
 
 
 class ConfigError(KubeError):

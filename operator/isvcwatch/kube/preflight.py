@@ -37,7 +37,7 @@ class Preflight:
     def __init__(self, api: Api, store: Store, namespaces: Sequence[str]) -> None:
         self._api = api
         self._store = store
-        self._namespaces = tuple(namespaces) or EVERYWHERE
+        self._namespaces = tuple(namespaces)
         self.waiting_for = "the first list of InferenceServices"
 
     async def run(self) -> list[Kind[Any]]:
@@ -48,7 +48,7 @@ class Preflight:
                 watchable = await self._look()
             except errors.KubeError as error:
                 tries = 1 if self._say(str(error)) else tries + 1
-                await asyncio.sleep(pause(tries, error.retry_after if isinstance(error, errors.UnavailableError) else 0.0))
+                await asyncio.sleep(pause(tries, error.retry_after))
             else:
                 self.waiting_for = ""
                 log.info("cluster_read", services=self._store.count(SERVICES), watching=[str(kind) for kind in watchable])
@@ -91,7 +91,7 @@ async def check(api: Api, kind: Kind[Any], namespaces: Sequence[str]) -> None:
     Raises:
         KubeError: the kind can't be listed, watched or found in discovery.
     """
-    for namespace in _places(kind, namespaces):
+    for namespace in places(kind, namespaces):
         page = await api.list_page(kind.resource, namespace, selector=kind.selector, limit=1)
         await api.try_watch(kind.resource, namespace, (page.get("metadata") or {}).get("resourceVersion") or "")
     if not await api.discovers(kind.resource):
@@ -104,12 +104,12 @@ async def read_all(api: Api, store: Store, kind: Kind[Any], namespaces: Sequence
     Raises:
         KubeError: the kind can't be listed.
     """
-    for namespace in _places(kind, namespaces):
+    for namespace in places(kind, namespaces):
         async for page in api.pages(kind.resource, namespace, kind.selector):
             for raw in page.items:
                 store.put(kind, raw)
 
 
-def _places(kind: Kind[Any], namespaces: Sequence[str]) -> Sequence[str]:
-    """The namespaces in which a kind is read."""
-    return namespaces if kind.resource.namespaced else EVERYWHERE
+def places(kind: Kind[Any], namespaces: Sequence[str]) -> Sequence[str]:
+    """The namespaces in which a kind is read, of those that are watched; none of these stands for all."""
+    return namespaces or EVERYWHERE if kind.resource.namespaced else EVERYWHERE

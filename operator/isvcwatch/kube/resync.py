@@ -13,7 +13,7 @@ import structlog
 from isvcwatch.kube import errors
 from isvcwatch.kube.backoff import pause
 from isvcwatch.kube.kinds import KINDS
-from isvcwatch.kube.preflight import EVERYWHERE, check, read_all
+from isvcwatch.kube.preflight import check, places, read_all
 from isvcwatch.kube.store import uids_of
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Resync:
     ) -> None:
         self._api = api
         self._store = store
-        self._namespaces = tuple(namespaces) or EVERYWHERE
+        self._namespaces = tuple(namespaces)
         self._metrics = metrics
         self._period = period
         self._clock = clock
@@ -137,7 +137,7 @@ class Resync:
         problem: errors.KubeError | None = None
         missed = 0
         for kind in self.kinds:
-            for namespace in self._namespaces if kind.resource.namespaced else EVERYWHERE:
+            for namespace in places(kind, self._namespaces):
                 try:
                     missed += await self._list(kind, namespace)
                 except errors.KubeError as error:

@@ -16,7 +16,7 @@ import structlog
 from isvcwatch.core.conditions import one_line
 from isvcwatch.kube.backoff import pause
 from isvcwatch.kube.errors import KubeError
-from isvcwatch.kube.preflight import EVERYWHERE
+from isvcwatch.kube.preflight import places
 from isvcwatch.kube.streams import Streams
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class Watch:
 
     def refusal(self, kind: Kind[Any]) -> str:
         """The status by which the API server refuses to be watched for a kind; empty if it does not."""
-        return next(filter(None, (self._streams.refusal(kind.resource, place) for place in self._places(kind))), "")
+        return next(filter(None, (self._streams.refusal(kind.resource, place) for place in places(kind, self._namespaces))), "")
 
     async def run(self, kinds: Callable[[], Sequence[Kind[Any]]], stop: asyncio.Event, started: Callable[[], None]) -> None:
         """Watch until `stop` is set, and restart kopf whenever a watch has ended.
@@ -238,14 +238,10 @@ class Watch:
             return None
 
     def _is_live(self, kind: Kind[Any]) -> bool:
-        return all(self._streams.is_live(kind.resource, place) for place in self._places(kind))
+        return all(self._streams.is_live(kind.resource, place) for place in places(kind, self._namespaces))
 
     def _is_forbidden(self, kind: Kind[Any]) -> bool:
-        return any(self._streams.is_forbidden(kind.resource, place) for place in self._places(kind))
-
-    def _places(self, kind: Kind[Any]) -> Sequence[str]:
-        """The namespaces that a kind is watched in; an empty one for all."""
-        return self._namespaces or EVERYWHERE if kind.resource.namespaced else EVERYWHERE
+        return any(self._streams.is_forbidden(kind.resource, place) for place in places(kind, self._namespaces))
 
     def _registry(self, kinds: Iterable[Kind[Any]]) -> kopf.OperatorRegistry:
         """Handlers that only pass each event to the store."""

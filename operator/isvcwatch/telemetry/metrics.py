@@ -155,22 +155,21 @@ def _unknown(models: Sequence[ModelSample]) -> Metric:
     return family
 
 
-def _rounds(models: Sequence[ModelSample]) -> Metric:
-    labels = ("namespace", "name")
-    family = CounterMetricFamily("isvcwatch_model_rounds", "Rounds of each model since its first that failed", labels=labels)
-    for model in models:
-        if model.failed:
-            family.add_metric((model.namespace, model.name), model.rounds)
-    return family
+def _counted(name: str, words: str, count: Callable[[ModelSample], int]) -> Callable[[Sequence[ModelSample]], Metric]:
+    """Makes a family of counters, of the models of which a round has failed."""
+
+    def family_of(models: Sequence[ModelSample]) -> Metric:
+        family = CounterMetricFamily(name, words, labels=("namespace", "name"))
+        for model in models:
+            if model.failed:
+                family.add_metric((model.namespace, model.name), count(model))
+        return family
+
+    return family_of
 
 
-def _failed(models: Sequence[ModelSample]) -> Metric:
-    labels = ("namespace", "name")
-    family = CounterMetricFamily("isvcwatch_model_rounds_failed", "Rounds of these that did not find the model ready", labels=labels)
-    for model in models:
-        if model.failed:
-            family.add_metric((model.namespace, model.name), model.failed)
-    return family
+_rounds: Final = _counted("isvcwatch_model_rounds", "Rounds of each model since its first that failed", lambda model: model.rounds)
+_failed: Final = _counted("isvcwatch_model_rounds_failed", "Rounds of these that did not find the model ready", lambda model: model.failed)
 
 
 class _Engine(Collector):

@@ -241,7 +241,7 @@ class ConditionsSink:
             self._complaints[isvc.uid] = str(error)
             log.error("status_not_written", namespace=isvc.namespace, name=isvc.name, why=str(error), result=result)
         tries = self._try_again(isvc.uid)
-        return Turn(again=True, rest=pause(tries, error.retry_after if isinstance(error, errors.UnavailableError) else 0.0))
+        return Turn(again=True, rest=pause(tries, error.retry_after))
 
 
 def _accuses(decision: Decision) -> bool:

@@ -212,7 +212,7 @@ class EventsSink:
             except (errors.UnavailableError, errors.ForbiddenError) as error:
                 self._say_refused(error, event)
                 if attempt < TRIES:  # without a place among the calls, which others need meanwhile
-                    await asyncio.sleep(pause(attempt, error.retry_after if isinstance(error, errors.UnavailableError) else 0.0))
+                    await asyncio.sleep(pause(attempt, error.retry_after))
             except errors.KubeError as error:
                 log.error("event_not_recorded", why=str(error), **_said(event))  # noqa: TRY400
                 break
