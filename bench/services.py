@@ -25,7 +25,7 @@ SLICES: Final = "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices"
 AT_ONCE: Final = 32
 """Requests under way at once: enough to keep the API server busy."""
 
-NAMESPACES: Final = 10
+NAMESPACES: Final = tuple(f"bench-{number}" for number in range(10))
 
 OURS: Final = ("ServerLive", "ServerReady", "ModelReady")
 
@@ -51,8 +51,8 @@ class Service:
 
 def services(models: Sequence[Model]) -> list[Service]:
     """A service for each model, spread over a few namespaces, one namespace after the other."""
-    each = -(-len(models) // NAMESPACES)
-    return [Service(f"bench-{number // each}", f"model-{number:05}", model) for number, model in enumerate(models)]
+    each = -(-len(models) // len(NAMESPACES))
+    return [Service(NAMESPACES[number // each], f"model-{number:05}", model) for number, model in enumerate(models)]
 
 
 def create(config: Path, wanted: Sequence[Service], ours: Sequence[dict[str, str]] = ()) -> None:

@@ -8,14 +8,12 @@ import json
 import math
 import statistics
 import sys
-import tempfile
 import time
 from array import array
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.fleet.crowd import GOOD, HOSTILE, WAYS
@@ -24,18 +22,18 @@ from bench.report import Figure, goal
 from bench.run import say
 from bench.services import NAMESPACES, create_all
 from bench.subjects.asking import percentile
-from bench.subjects.operator import Operator
+from bench.subjects.operator import Operator, ground
 from rig import kserve_status
-from rig.account import ACCOUNT, install_account
-from rig.cluster import Cluster
-from rig.controlplane import ControlPlane
+from rig.account import ACCOUNT
 from rig.dns import Mood, NameServer
 from rig.process import Child, free_port, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from bench.run import Run
+    from rig.cluster import Cluster
     from rig.kserve_status import Manifest
 
 EACH: Final = 1000
@@ -83,7 +81,7 @@ class Seen:
 
 def hostile(run: Run) -> None:
     """All figures of good services beside hostile ones."""
-    alone, beside = (_seen(run, beside=beside) for beside in (False, True))
+    alone, beside = (_seen(beside=beside) for beside in (False, True))
     of = f"{EACH:,} good services beside {EACH:,} hostile ones"
 
     def add(name: str, before: list[float], after: list[float], at_most: float, how: str) -> None:
@@ -104,24 +102,17 @@ def _p99(seconds: list[float]) -> float:
     return percentile(array("d", seconds), 0.99) or math.nan
 
 
-def _seen(run: Run, *, beside: bool) -> Seen:
-    del run
+def _seen(*, beside: bool) -> Seen:
     with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="isvcwatch-bench-")))
-        plane = stack.enter_context(ControlPlane.start(directory))
-        cluster = stack.enter_context(Cluster(plane.kubeconfig))
-        cluster.apply_crds()
-        config = plane.kubeconfig_for(install_account(cluster))
-        port = free_port()
+        on = stack.enter_context(ground(*NAMESPACES, NAMESPACE))
+        cluster, port = on.cluster, free_port()
         for name, hosts in (("good", GOOD), ("hostile", HOSTILE)):  # apart, so that the ones don't delay the others' answers
-            _crowd(stack, directory / f"{name}.log", port, hosts)
-        for name in (*(f"bench-{number}" for number in range(NAMESPACES)), NAMESPACE):
-            cluster.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+            _crowd(stack, on.directory / f"{name}.log", port, hosts)
         say(f"creating {EACH:,} good services{f' and {EACH:,} hostile ones' if beside else ''}")
-        asyncio.run(create_all(plane.kubeconfig, [*_good(port), *(_hostile(port) if beside else ())]))
+        asyncio.run(create_all(on.plane.kubeconfig, [*_good(port), *(_hostile(port) if beside else ())]))
         names = stack.enter_context(Names())
         since = datetime.now(UTC)
-        with Operator(config, directory, "--period", f"{PERIOD:g}", python=names.python(directory)) as subject:
+        with Operator(on.config, on.directory, "--period", f"{PERIOD:g}", python=names.python(on.directory)) as subject:
             subject.wait_ready(STARTING)
             wait_until(lambda: len(_those(cluster, "True")) == EACH, STARTING, "all good ones are said to be ready")
             time.sleep(SETTLING)
@@ -135,7 +126,7 @@ def _seen(run: Run, *, beside: bool) -> Seen:
             failed = _turned(cluster, port, sick, "False")
             time.sleep(5)
             recovered = _turned(cluster, port, sick, "True")
-        written = [entry for entry in plane.audit(since, ACCOUNT) if entry.is_write and entry.resource == "inferenceservices"]
+        written = [entry for entry in on.plane.audit(since, ACCOUNT) if entry.is_write and entry.resource == "inferenceservices"]
         others = sum(entry.namespace == NAMESPACE for entry in written)
         return Seen(lateness, failed, recovered, len(written) - others, others)
 
@@ -150,7 +141,7 @@ def _crowd(stack: ExitStack, log: Path, port: int, hosts: Sequence[str]) -> None
 def _good(port: int) -> Iterator[tuple[Manifest, Manifest]]:
     for number in range(EACH):
         host = GOOD[number % len(GOOD)]
-        yield _service(f"model-{number}", f"bench-{number % NAMESPACES}", f"http://{host}:{port}/good/{number}", {})
+        yield _service(f"model-{number}", NAMESPACES[number % len(NAMESPACES)], f"http://{host}:{port}/good/{number}", {})
 
 
 def _hostile(port: int) -> Iterator[tuple[Manifest, Manifest]]:
@@ -173,8 +164,8 @@ def _service(name: str, namespace: str, url: str, annotations: dict[str, str]) -
 def _those(cluster: Cluster, status: str) -> set[int]:
     """The numbers of the good services whose ModelReady has that status."""
     found = set()
-    for number in range(NAMESPACES):
-        for isvc in cluster.list_isvcs(f"bench-{number}"):
+    for namespace in NAMESPACES:
+        for isvc in cluster.list_isvcs(namespace):
             if any(item["type"] == "ModelReady" and item["status"] == status for item in isvc["status"]["conditions"]):
                 found.add(int(isvc["metadata"]["name"].rpartition("-")[2]))
     return found

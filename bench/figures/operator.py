@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 import statistics
-import tempfile
 import time
 from array import array
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.exposition import most, quantile
@@ -19,17 +17,18 @@ from bench.report import goal
 from bench.run import say
 from bench.services import NAMESPACES, OURS, create, services
 from bench.subjects.asking import percentile
-from bench.subjects.operator import Operator
-from rig.account import ACCOUNT, install_account
-from rig.cluster import Cluster
-from rig.controlplane import ControlPlane
+from bench.subjects.operator import Operator, ground
+from rig.account import ACCOUNT
 from rig.process import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from bench.run import Run
     from bench.services import Service
+    from rig.cluster import Cluster
+    from rig.controlplane import ControlPlane
 
 PERIOD: Final = ("--period", "10")
 STARTING: Final = 300.0  # seconds
@@ -89,20 +88,13 @@ def operator(run: Run) -> None:
 @contextmanager
 def _stage(run: Run) -> Iterator[Stage]:
     """An API server with all services as they are after a restart of the operator: with its own conditions, all True."""
-    with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="isvcwatch-bench-")))
-        plane = stack.enter_context(ControlPlane.start(directory))
-        cluster = stack.enter_context(Cluster(plane.kubeconfig))
-        cluster.apply_crds()
-        config = plane.kubeconfig_for(install_account(cluster))
+    with ground(*NAMESPACES) as on:
         wanted = services(run.fleet.models(run.pace.services))
-        for number in range(NAMESPACES):
-            cluster.request("POST", "/api/v1/namespaces", {"metadata": {"name": f"bench-{number}"}})
-        stage = Stage(plane, cluster, config, directory, wanted)
+        stage = Stage(on.plane, on.cluster, on.config, on.directory, wanted)
         ours = _said_by_itself(stage)
         say(f"creating {stage.size}")
         began = time.monotonic()
-        create(plane.kubeconfig, wanted[1:], ours)
+        create(on.plane.kubeconfig, wanted[1:], ours)
         say(f"created ({time.monotonic() - began:.0f} s)")
         yield stage
 

@@ -6,15 +6,20 @@ import http.client
 import json
 import os
 import sys
+import tempfile
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from bench.exposition import Exposition
 from bench.part import ROOT
+from rig.account import install_account
+from rig.cluster import Cluster
+from rig.controlplane import ControlPlane
 from rig.process import Child, RigError, free_port
 
 if TYPE_CHECKING:
@@ -29,6 +34,30 @@ LOOK: Final = 0.02
 """Seconds between two looks at whether the loop is free: one of the scheduler's ticks."""
 
 TICKS: Final = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """An API server with the CRDs, the operator's account and some namespaces."""
+
+    plane: ControlPlane
+    cluster: Cluster
+    config: Path
+    directory: Path
+
+
+@contextmanager
+def ground(*namespaces: str) -> Iterator[Ground]:
+    """Where an operator is measured."""
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="isvcwatch-bench-")))
+        plane = stack.enter_context(ControlPlane.start(directory))
+        cluster = stack.enter_context(Cluster(plane.kubeconfig))
+        cluster.apply_crds()
+        config = plane.kubeconfig_for(install_account(cluster))
+        for name in namespaces:
+            cluster.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+        yield Ground(plane, cluster, config, directory)
 
 
 class Operator:
